@@ -1,0 +1,493 @@
+//! From Arrow batches to frames: every partition of every relation fills a builder, then all are encoded together so
+//! that equal values have equal codes everywhere.
+
+use std::collections::BTreeSet;
+use std::mem::take;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+
+use crate::column::value_type;
+use crate::raw::{Raw, new_raw};
+use crate::{
+    CategoryDomain, Column, Domain, Error, Frame, IdentifierDomain, Job, MISSING, NumberDomain, NumberKind, Result,
+    Units, Values, closest, list_names,
+};
+
+/// Which columns of a relation are encoded, and as what.
+#[derive(Debug, Clone, Default)]
+pub struct EncodeSpec {
+    /// Columns to encode, in this order; all but the unit when `None`.
+    pub columns: Option<Vec<String>>,
+    /// Columns known to be identifiers.
+    pub identifiers: Vec<String>,
+    /// Column that names the person a row belongs to.
+    pub unit: Option<String>,
+    /// Whether unique strings and keys are recognised as identifiers.
+    pub detect_identifiers: bool,
+}
+
+/// Rows of one partition of one relation on their way into a [`Frame`].
+#[derive(Debug)]
+pub struct FrameBuilder {
+    fields: Vec<FieldRef>,
+    indices: Vec<usize>,
+    raws: Vec<Raw>,
+    unit: Option<(String, usize, Raw)>,
+    spec: EncodeSpec,
+    rows: usize,
+}
+
+impl FrameBuilder {
+    /// A builder for batches of the given schema. Fails when a named column does not exist or has a type that has no
+    /// encoding.
+    pub fn new(schema: SchemaRef, spec: EncodeSpec) -> Result<Self> {
+        let find = |name: &str| {
+            schema.fields().iter().position(|f| f.name() == name).ok_or_else(|| {
+                let names = || schema.fields().iter().map(|f| f.name().as_str());
+                let hint = closest(name, names()).map(|c| format!("; did you mean '{c}'?")).unwrap_or_default();
+                Error::argument(format!("there is no column '{name}'{hint} (columns: {})", list_names(names())))
+            })
+        };
+        let unit = spec.unit.as_deref().map(|name| find(name).map(|i| (name.to_string(), i))).transpose()?;
+        let indices = match &spec.columns {
+            Some(names) => names.iter().map(|n| find(n)).collect::<Result<Vec<_>>>()?,
+            None => (0..schema.fields().len()).filter(|i| unit.as_ref().is_none_or(|(_, u)| u != i)).collect(),
+        };
+        for name in &spec.identifiers {
+            find(name)?;
+        }
+        let new = |i: usize| {
+            let field = schema.field(i);
+            new_raw(field.data_type()).ok_or_else(|| unsupported(field.name(), field.data_type()))
+        };
+        let raws = indices.iter().map(|&i| new(i)).collect::<Result<_>>()?;
+        let unit = unit.map(|(name, i)| new(i).map(|raw| (name, i, raw))).transpose()?;
+        let fields = indices.iter().map(|&i| Arc::clone(&schema.fields()[i])).collect();
+        Ok(Self { fields, indices, raws, unit, spec, rows: 0 })
+    }
+
+    /// Takes in a batch.
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        for ((raw, &i), field) in self.raws.iter_mut().zip(&self.indices).zip(&self.fields) {
+            raw.push(batch.column(i), field.name())?;
+        }
+        if let Some((name, i, raw)) = &mut self.unit {
+            raw.push(batch.column(*i), name)?;
+        }
+        self.rows += batch.num_rows();
+        if self.rows >= MISSING as usize {
+            return Err(Error::resources(format!("more than {} rows in one relation", MISSING - 1)));
+        }
+        Ok(())
+    }
+
+    /// Rows taken in.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Bytes on the heap.
+    pub fn memory(&self) -> usize {
+        self.raws.iter().chain(self.unit.iter().map(|u| &u.2)).map(Raw::memory).sum()
+    }
+}
+
+fn unsupported(name: &str, data_type: &DataType) -> Error {
+    let way_out = match data_type {
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) | DataType::Map(..) => {
+            format!("unnest({name}) gives one row an element")
+        }
+        DataType::Struct(_) => format!("select its fields, such as {name}['field']"),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            format!("encode({name}, 'hex') makes it a string")
+        }
+        DataType::Interval(_) => "cast it to a number of days or seconds".to_string(),
+        _ => "cast it to a number or string".to_string(),
+    };
+    let data_type = match data_type {
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => "a list".into(),
+        DataType::Struct(_) => "a struct".into(),
+        DataType::Map(..) => "a map".into(),
+        other => format!("of type {other}"),
+    };
+    Error::argument(format!(
+        "column '{name}' is {data_type}, which is not supported: {way_out}, or leave it out with SELECT * EXCEPT ({name})"
+    ))
+}
+
+/// Encodes relations together, one frame each. Each relation is its partitions in order; all builders were made
+/// with the same columns in the same order and of the same types. Domains are those of the union of all relations.
+pub fn encode(relations: Vec<Vec<FrameBuilder>>, job: &Job) -> Result<Vec<Frame>> {
+    let Some(first) = relations.iter().flatten().next() else {
+        return Ok(vec![]);
+    };
+    let (fields, spec, columns) = (first.fields.clone(), first.spec.clone(), first.raws.len());
+    if relations.iter().flatten().any(|b| b.raws.len() != columns) {
+        return Err(Error::internal("relations with different numbers of columns are encoded together"));
+    }
+    let rows: Vec<usize> = relations.iter().map(|r| r.iter().map(|b| b.rows).sum()).collect();
+    let mut relations = relations;
+    let mut frames: Vec<Vec<Column>> = rows.iter().map(|_| Vec::with_capacity(columns)).collect();
+    for (c, field) in fields.iter().enumerate() {
+        job.check()?;
+        let raws: Vec<Vec<Raw>> = relations
+            .iter_mut()
+            .map(|builders| builders.iter_mut().map(|b| take_raw(&mut b.raws[c])).collect())
+            .collect();
+        let largest = raws.iter().map(|r| r.iter().map(Raw::memory).sum::<usize>()).max().unwrap_or(0);
+        let _working = job.reserve(largest, "encoding a column")?;
+        let known = spec.identifiers.iter().any(|n| n == field.name());
+        for (frame, column) in frames.iter_mut().zip(encode_column(field, raws, known, spec.detect_identifiers)?) {
+            frame.push(column);
+        }
+    }
+    let mut units: Vec<Option<Units>> = rows.iter().map(|_| None).collect();
+    if spec.unit.is_some() {
+        for (slot, builders) in units.iter_mut().zip(&mut relations) {
+            let name = spec.unit.as_deref().unwrap_or_default();
+            let raws = builders.iter_mut().filter_map(|b| b.unit.as_mut().map(|u| take_raw(&mut u.2))).collect();
+            *slot = Some(encode_units(name, raws)?);
+        }
+    }
+    Ok(frames
+        .into_iter()
+        .zip(rows)
+        .zip(units)
+        .map(|((columns, rows), units)| Frame::new(rows, columns, units))
+        .collect())
+}
+
+fn take_raw(raw: &mut Raw) -> Raw {
+    std::mem::replace(raw, Raw::Float(vec![]))
+}
+
+fn encode_column(field: &FieldRef, mut raws: Vec<Vec<Raw>>, known: bool, detect: bool) -> Result<Vec<Column>> {
+    let relations = raws.len();
+    let column = |domain: Domain, values: Values| Column { field: Arc::clone(field), domain, values };
+    // One wide partition makes all partitions wide.
+    let kinds = |wanted: fn(&Raw) -> bool, raws: &Vec<Vec<Raw>>| raws.iter().flatten().any(wanted);
+    if kinds(|r| matches!(r, Raw::Float(_)), &raws) {
+        raws.iter_mut().flatten().for_each(Raw::widen);
+        let mut all: Vec<Vec<f64>> = raws.into_iter().map(|parts| concat(parts.into_iter().map(floats))).collect();
+        let domain =
+            if matches!(value_type(field.data_type()), DataType::Float16 | DataType::Float32 | DataType::Float64) {
+                float_domain(field, &all)
+            } else {
+                let (min, max) = range(&all);
+                NumberDomain { kind: NumberKind::Float { decimals: Some(0), bits: 64 }, min, max }
+            };
+        if known {
+            return Err(Error::argument(format!(
+                "identifiers: column '{}' holds floating-point numbers: cast it to a string or an integer, or leave it out",
+                field.name()
+            )));
+        }
+        return Ok(all.iter_mut().map(|v| column(Domain::Number(domain), Values::Number(take(v)))).collect());
+    }
+    if kinds(|r| matches!(r, Raw::Integer { .. }), &raws) {
+        let all: Vec<(Vec<i64>, Vec<u32>)> = raws.into_iter().map(concat_integers).collect();
+        if known || (detect && all.iter().any(|(v, missing)| is_integer_key(field, v, missing))) {
+            let domain = Domain::Identifier(fresh_integers(&all));
+            return Ok((0..relations).map(|_| column(domain.clone(), Values::Omitted)).collect());
+        }
+        let domain = integer_domain(field, &all);
+        return Ok(all
+            .into_iter()
+            .map(|(v, m)| column(Domain::Number(domain), Values::Number(relative(v, &m, &domain))))
+            .collect());
+    }
+    let labels: Vec<String> = raws
+        .iter()
+        .flatten()
+        .flat_map(|r| match r {
+            Raw::Text { labels, .. } => labels.codes.keys().map(String::as_str).collect(),
+            _ => vec![],
+        })
+        .collect::<BTreeSet<&str>>()
+        .into_iter()
+        .map(String::from)
+        .collect();
+    let all: Vec<Vec<u32>> =
+        raws.into_iter().map(|parts| concat(parts.into_iter().map(|raw| recode(raw, &labels)))).collect();
+    let is_text = !matches!(value_type(field.data_type()), DataType::Boolean | DataType::Null);
+    if known || (detect && is_text && all.iter().any(|codes| is_text_identifier(codes, labels.len()))) {
+        let domain = Domain::Identifier(if is_text {
+            fresh_texts(&labels)
+        } else {
+            return Err(Error::argument(format!("identifiers: column '{}' is {}", field.name(), field.data_type())));
+        });
+        return Ok((0..relations).map(|_| column(domain.clone(), Values::Omitted)).collect());
+    }
+    let domain = Arc::new(CategoryDomain { labels });
+    Ok(all.into_iter().map(|codes| column(Domain::Category(Arc::clone(&domain)), Values::Code(codes))).collect())
+}
+
+fn concat<T>(parts: impl Iterator<Item = Vec<T>>) -> Vec<T> {
+    parts
+        .reduce(|mut all, part| {
+            all.extend(part);
+            all
+        })
+        .unwrap_or_default()
+}
+
+fn floats(raw: Raw) -> Vec<f64> {
+    match raw {
+        Raw::Float(values) => values,
+        _ => vec![],
+    }
+}
+
+fn concat_integers(parts: Vec<Raw>) -> (Vec<i64>, Vec<u32>) {
+    let mut all: (Vec<i64>, Vec<u32>) = (vec![], vec![]);
+    for part in parts {
+        if let Raw::Integer { values, missing } = part {
+            let start = all.0.len() as u32;
+            if all.0.is_empty() {
+                all.0 = values;
+            } else {
+                all.0.extend(values);
+            }
+            all.1.extend(missing.into_iter().map(|i| start + i));
+        }
+    }
+    all
+}
+
+/// Codes of the sorted labels instead of those of first appearance.
+fn recode(raw: Raw, labels: &[String]) -> Vec<u32> {
+    let Raw::Text { mut codes, labels: mine } = raw else { return vec![] };
+    let mut to_sorted = vec![MISSING; mine.codes.len()];
+    for (label, code) in &mine.codes {
+        if let Ok(sorted) = labels.binary_search_by(|l| l.cmp(label)) {
+            to_sorted[*code as usize] = sorted as u32;
+        }
+    }
+    for code in &mut codes {
+        if *code != MISSING {
+            *code = to_sorted[*code as usize];
+        }
+    }
+    codes
+}
+
+fn range(all: &[Vec<f64>]) -> (f64, f64) {
+    let present = || all.iter().flatten().copied().filter(|v| !v.is_nan());
+    (present().reduce(f64::min).unwrap_or(f64::NAN), present().reduce(f64::max).unwrap_or(f64::NAN))
+}
+
+/// More decimal places than this are taken as "any".
+const MAX_DECIMALS: u8 = 9;
+
+fn float_domain(field: &FieldRef, all: &[Vec<f64>]) -> NumberDomain {
+    let (min, max) = range(all);
+    let bits = match value_type(field.data_type()) {
+        DataType::Float16 => 16,
+        DataType::Float32 => 32,
+        _ => 64,
+    };
+    let tolerance = match bits {
+        16 => 1e-3,
+        32 => 1e-6,
+        _ => 1e-13,
+    };
+    let mut places = 0u8;
+    'values: for v in all.iter().flatten().copied().filter(|v| !v.is_nan()) {
+        loop {
+            let scaled = v * 10f64.powi(i32::from(places));
+            if (scaled - scaled.round()).abs() <= tolerance * scaled.abs().max(1e-3) {
+                break;
+            }
+            places += 1;
+            if places > MAX_DECIMALS {
+                break 'values;
+            }
+        }
+    }
+    let decimals = (places <= MAX_DECIMALS).then_some(places);
+    NumberDomain { kind: NumberKind::Float { decimals, bits }, min, max }
+}
+
+/// Integers up to here are exact as f64.
+const EXACT: u64 = 1 << 53;
+
+fn integer_domain(field: &FieldRef, all: &[(Vec<i64>, Vec<u32>)]) -> NumberDomain {
+    let present = || all.iter().flat_map(|(values, missing)| present_integers(values, missing));
+    let (mut base, mut step) = (0i64, 1i64);
+    let (Some(min), Some(max)) = (present().min(), present().max()) else {
+        return NumberDomain { kind: NumberKind::Integer { base, step }, min: f64::NAN, max: f64::NAN };
+    };
+    let is_time = matches!(
+        value_type(field.data_type()),
+        DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_) | DataType::Duration(_) | DataType::Date64
+    );
+    if is_time || min.unsigned_abs() > EXACT || max.unsigned_abs() > EXACT {
+        base = min;
+        let mut divisor = 0u64;
+        for v in present() {
+            divisor = gcd(v.abs_diff(min), divisor);
+            if divisor == 1 {
+                break;
+            }
+        }
+        step = i64::try_from(divisor.max(1)).unwrap_or(1);
+    }
+    let encoded = |v: i64| v.abs_diff(base) as f64 / step as f64 * if v < base { -1.0 } else { 1.0 };
+    NumberDomain { kind: NumberKind::Integer { base, step }, min: encoded(min), max: encoded(max) }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    let (mut a, mut b) = (a, b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+fn present_integers<'a>(values: &'a [i64], missing: &'a [u32]) -> impl Iterator<Item = i64> + 'a {
+    let mut missing = missing.iter().copied().peekable();
+    values.iter().enumerate().filter_map(move |(i, &v)| {
+        if missing.peek() == Some(&(i as u32)) {
+            missing.next();
+            None
+        } else {
+            Some(v)
+        }
+    })
+}
+
+fn relative(values: Vec<i64>, missing: &[u32], domain: &NumberDomain) -> Vec<f64> {
+    let NumberKind::Integer { base, step } = domain.kind else { return vec![] };
+    let mut encoded: Vec<f64> = if base == 0 && step == 1 {
+        values.into_iter().map(|v| v as f64).collect()
+    } else {
+        let step = step.unsigned_abs();
+        values.into_iter().map(|v| if v < base { 0.0 } else { (v.abs_diff(base) / step) as f64 }).collect()
+    };
+    for &i in missing {
+        encoded[i as usize] = f64::NAN;
+    }
+    encoded
+}
+
+/// Fewer rows than this say nothing about uniqueness.
+const MIN_ROWS_FOR_DETECTION: usize = 20;
+
+/// Integers that all differ, under a name that speaks of keys, or numbering at least a thousand rows without gaps.
+fn is_integer_key(field: &FieldRef, values: &[i64], missing: &[u32]) -> bool {
+    let stored_as_number =
+        matches!(
+            value_type(field.data_type()),
+            DataType::Int8
+                | DataType::Int16
+                | DataType::Int32
+                | DataType::Int64
+                | DataType::UInt8
+                | DataType::UInt16
+                | DataType::UInt32
+                | DataType::UInt64
+        ) || matches!(value_type(field.data_type()), DataType::Decimal128(_, 0) | DataType::Decimal256(_, 0));
+    if !stored_as_number || values.len() < missing.len() + MIN_ROWS_FOR_DETECTION {
+        return false;
+    }
+    let mut sorted: Vec<i64> = present_integers(values, missing).collect();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|w| w[0] == w[1]) {
+        return false;
+    }
+    let dense = sorted.len() >= 1000 && sorted[sorted.len() - 1].abs_diff(sorted[0]) < sorted.len() as u64;
+    dense || is_key_name(field.name())
+}
+
+fn is_key_name(name: &str) -> bool {
+    const WORDS: [&str; 14] = [
+        "id", "key", "uuid", "guid", "mrn", "ssn", "nr", "no", "number", "record", "subject", "patient", "person",
+        "pid",
+    ];
+    let lower = name.to_lowercase();
+    lower.split(|c: char| !c.is_alphanumeric()).any(|word| WORDS.contains(&word)) || lower.ends_with("id")
+}
+
+/// Strings of which more than half are different.
+fn is_text_identifier(codes: &[u32], labels: usize) -> bool {
+    let mut seen = vec![false; labels];
+    let (mut present, mut distinct) = (0usize, 0usize);
+    for &code in codes.iter().filter(|&&c| c != MISSING) {
+        present += 1;
+        distinct += usize::from(!std::mem::replace(&mut seen[code as usize], true));
+    }
+    present >= MIN_ROWS_FOR_DETECTION && distinct * 2 > present
+}
+
+fn fresh_integers(all: &[(Vec<i64>, Vec<u32>)]) -> IdentifierDomain {
+    let present = || all.iter().flat_map(|(values, missing)| present_integers(values, missing));
+    let (min, max) = (present().min().unwrap_or(0), present().max().unwrap_or(0));
+    IdentifierDomain::Integer { first: max.saturating_add(1), direction: 1 }.or_below(min, max)
+}
+
+impl IdentifierDomain {
+    /// Counts down from the smallest value when hardly any room is left above the largest.
+    fn or_below(self, min: i64, max: i64) -> Self {
+        if max > i64::MAX - (1 << 40) {
+            IdentifierDomain::Integer { first: min.saturating_sub(1), direction: -1 }
+        } else {
+            self
+        }
+    }
+}
+
+fn fresh_texts(labels: &[String]) -> IdentifierDomain {
+    let taken = |prefix: &str| labels.iter().any(|l| l.starts_with(prefix));
+    let mut prefix = String::from("SYN-");
+    for n in 1u32.. {
+        if !taken(&prefix) {
+            break;
+        }
+        prefix = format!("SYN{n}-");
+    }
+    IdentifierDomain::Text { prefix }
+}
+
+fn encode_units(name: &str, parts: Vec<Raw>) -> Result<Units> {
+    let missing = |n: usize| {
+        Error::data(format!(
+            "privacy_unit: column '{name}' is NULL in {n} rows; every row needs its person: filter them out with \
+             WHERE {name} IS NOT NULL"
+        ))
+    };
+    let codes = if parts.iter().any(|p| matches!(p, Raw::Text { .. })) {
+        let labels: Vec<String> = parts
+            .iter()
+            .flat_map(|r| match r {
+                Raw::Text { labels, .. } => labels.codes.keys().map(String::as_str).collect(),
+                _ => vec![],
+            })
+            .collect::<BTreeSet<&str>>()
+            .into_iter()
+            .map(String::from)
+            .collect();
+        let codes = concat(parts.into_iter().map(|raw| recode(raw, &labels)));
+        let n = codes.iter().filter(|&&c| c == MISSING).count();
+        if n > 0 {
+            return Err(missing(n));
+        }
+        codes
+    } else if parts.iter().any(|p| matches!(p, Raw::Float(_))) {
+        return Err(Error::argument(format!(
+            "privacy_unit: column '{name}' holds floating-point or very wide numbers: cast it to a string"
+        )));
+    } else {
+        let (values, nulls) = concat_integers(parts);
+        if !nulls.is_empty() {
+            return Err(missing(nulls.len()));
+        }
+        let mut distinct = values.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        values.iter().map(|v| distinct.partition_point(|d| d < v) as u32).collect()
+    };
+    let count = codes.iter().max().map_or(0, |m| m + 1);
+    Ok(Units { codes, count })
+}

@@ -1,0 +1,109 @@
+//! The handle of a running job: cancellation, memory, counters and progress.
+
+use std::sync::Arc;
+
+use crate::{Error, Result};
+
+/// What the surroundings of a job provide. The SQL layer connects it to the engine's memory pool and metrics.
+pub trait Host: Send + Sync {
+    /// True once nobody waits for the result any more.
+    fn cancelled(&self) -> bool;
+    /// Asks for `bytes` more; the error says what to do when they are not to be had.
+    fn grow(&self, bytes: usize, purpose: &str) -> Result<()>;
+    /// Gives `bytes` back.
+    fn shrink(&self, bytes: usize);
+    /// Adds to a named counter (`rows_trained`, `pairs_compared`, ...).
+    fn count(&self, counter: &'static str, n: usize);
+    /// Says how far a long phase has come.
+    fn progress(&self, phase: &'static str, done: u64, total: u64);
+}
+
+struct Unbounded;
+
+impl Host for Unbounded {
+    fn cancelled(&self) -> bool {
+        false
+    }
+    fn grow(&self, _: usize, _: &str) -> Result<()> {
+        Ok(())
+    }
+    fn shrink(&self, _: usize) {}
+    fn count(&self, _: &'static str, _: usize) {}
+    fn progress(&self, _: &'static str, _: u64, _: u64) {}
+}
+
+/// A cheap, cloneable handle that long loops ask whether to go on.
+#[derive(Clone)]
+pub struct Job {
+    host: Arc<dyn Host>,
+}
+
+impl Job {
+    /// A job in the given surroundings.
+    pub fn new(host: Arc<dyn Host>) -> Self {
+        Self { host }
+    }
+
+    /// A job without limits, for use without an engine.
+    pub fn unbounded() -> Self {
+        Self::new(Arc::new(Unbounded))
+    }
+
+    /// Fails once the job is cancelled. Loops call it at least every few milliseconds of work.
+    pub fn check(&self) -> Result<()> {
+        if self.host.cancelled() { Err(Error::cancelled()) } else { Ok(()) }
+    }
+
+    /// Reserves memory until the returned guard is dropped; `purpose` completes "memory for ...".
+    pub fn reserve(&self, bytes: usize, purpose: &str) -> Result<Reservation> {
+        self.host.grow(bytes, purpose)?;
+        Ok(Reservation { job: self.clone(), bytes })
+    }
+
+    /// Adds to a named counter.
+    pub fn count(&self, counter: &'static str, n: usize) {
+        self.host.count(counter, n);
+    }
+
+    /// Says how far a long phase has come.
+    pub fn progress(&self, phase: &'static str, done: u64, total: u64) {
+        self.host.progress(phase, done, total);
+    }
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Job")
+    }
+}
+
+/// Reserved memory; dropping it gives it back.
+#[derive(Debug)]
+pub struct Reservation {
+    job: Job,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Changes the reservation to `bytes`.
+    pub fn resize(&mut self, bytes: usize, purpose: &str) -> Result<()> {
+        if bytes > self.bytes {
+            self.job.host.grow(bytes - self.bytes, purpose)?;
+        } else {
+            self.job.host.shrink(self.bytes - bytes);
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.job.host.shrink(self.bytes);
+    }
+}
