@@ -188,6 +188,14 @@ pub struct Options {
 impl Options {
     /// Checks what was given against the specifications. NULL counts as not given.
     pub fn check(specs: &[ParamSpec], given: &[(String, Value)]) -> Result<Self> {
+        Self::check_pending(specs, given, &[])
+    }
+
+    /// The same while the values of the `pending` options are still unknown: they are neither required nor set.
+    pub fn check_pending(specs: &[ParamSpec], given: &[(String, Value)], pending: &[String]) -> Result<Self> {
+        if let Some(name) = pending.iter().find(|name| specs.iter().all(|s| s.name != **name)) {
+            return Err(unknown_option(specs, name));
+        }
         let mut values: Vec<(&'static str, Value)> = Vec::with_capacity(specs.len());
         for (i, (name, value)) in given.iter().enumerate() {
             let Some(spec) = specs.iter().find(|s| s.name == name) else {
@@ -205,7 +213,7 @@ impl Options {
             values.push((spec.name, value.clone()));
         }
         for spec in specs {
-            if values.iter().any(|(name, _)| *name == spec.name) {
+            if values.iter().any(|(name, _)| *name == spec.name) || pending.iter().any(|name| name == spec.name) {
                 continue;
             }
             match spec.default.value() {

@@ -54,13 +54,6 @@ pub(crate) fn new_raw(data_type: &DataType) -> Option<Raw> {
 }
 
 impl Raw {
-    pub fn len(&self) -> usize {
-        match self {
-            Raw::Integer { values, .. } => values.len(),
-            Raw::Float(values) => values.len(),
-            Raw::Text { codes, .. } => codes.len(),
-        }
-    }
 
     /// Bytes on the heap.
     pub fn memory(&self) -> usize {

@@ -1,0 +1,91 @@
+//! Hierarchies from tables, and the errors they name.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array};
+use lookalike_anonymize::{Hierarchy, OutputForm};
+use lookalike_core::{ErrorKind, Frame, Result};
+
+use crate::tables::{anonymize, frame, ints, strings, texts};
+
+type Rows<'a> = &'a [&'a [&'a str]];
+
+fn hierarchy(frame: &Frame, rows: Rows) -> Result<Hierarchy> {
+    let depth = rows.first().map_or(0, |r| r.len());
+    let label = |l: &str| (l != "NULL").then(|| l.to_string());
+    let levels: Vec<Vec<_>> = (0..depth).map(|i| rows.iter().map(|r| label(r[i])).collect()).collect();
+    Hierarchy::from_levels(&frame.columns()[0], &levels)
+}
+
+fn towns(values: &[&str]) -> Frame {
+    let values: Vec<Option<&str>> = values.iter().map(|v| (*v != "NULL").then_some(*v)).collect();
+    frame(vec![("town", strings(&values))], None)
+}
+
+const STATES: Rows<'static> = &[
+    &["Bonn", "NRW", "west"],
+    &["Köln", "NRW", "west"],
+    &["Köln", "NRW", "west"],
+    &["Mainz", "RLP", "west"],
+    &["Jena", "TH", "east"],
+];
+
+fn shown(values: &[&str], k: usize, limit: f64) -> (Vec<u32>, Vec<Option<String>>) {
+    let frame = towns(values);
+    let release = anonymize(&frame, &[Some(hierarchy(&frame, STATES).unwrap())], k, limit).unwrap();
+    let array = release.render(0, &frame, OutputForm::Interval).unwrap();
+    (release.class_of.clone(), texts(&array).into_iter().map(|t| t.map(Into::into)).collect())
+}
+
+const OUT: u32 = lookalike_anonymize::SUPPRESSED;
+
+#[test]
+fn a_class_shows_the_lowest_common_node() {
+    let some = |labels: &[&str]| -> Vec<Option<String>> { labels.iter().map(|l| Some(l.to_string())).collect() };
+    // Both regions keep two rows; in the west NRW keeps two but RLP only one, so the west stays whole.
+    let (classes, labels) = shown(&["Bonn", "Jena", "Köln", "Jena", "Mainz"], 2, 0.0);
+    assert_eq!((classes, labels), (vec![1, 0, 1, 0, 1], some(&["Jena", "west"])));
+    // One row of five may go: Mainz does.
+    let (classes, labels) = shown(&["Bonn", "Jena", "Köln", "Jena", "Mainz"], 2, 0.4);
+    assert_eq!((classes, labels), (vec![1, 0, 1, 0, OUT], some(&["Jena", "NRW"])));
+    // A single Jena blocks the cut below the implied root.
+    let (_, labels) = shown(&["Bonn", "Bonn", "Köln", "Köln", "Jena"], 2, 0.0);
+    assert_eq!(labels, some(&["*"]));
+    // Missing values, too few for a class of their own, go with the first child.
+    let (classes, labels) = shown(&["Bonn", "NULL", "Bonn", "Köln", "Köln"], 2, 0.0);
+    assert_eq!((classes, labels), (vec![0, 0, 0, 1, 1], some(&["Bonn or NULL", "Köln"])));
+}
+
+#[test]
+fn numbers_have_hierarchies_too() {
+    let frame = frame(vec![("age", ints(&[Some(3), Some(4), Some(12), Some(12), None]))], None);
+    let rows: Rows = &[&["3", "0-4"], &["4", "0-4"], &["12", "10-14"], &["13", "10-14"]];
+    let release = anonymize(&frame, &[Some(hierarchy(&frame, rows).unwrap())], 2, 0.0).unwrap();
+    let array = release.render(0, &frame, OutputForm::Interval).unwrap();
+    // Children in the order of their labels: 10-14 before 0-4 has no meaning, but takes the missing value.
+    assert_eq!(texts(&array), [Some("0-4 or NULL"), Some("12")]);
+    assert_eq!(release.class_of, [0, 0, 1, 1, 0]);
+    let means = release.render(0, &frame, OutputForm::Mean).unwrap();
+    // (3 + 4) / 2 = 3.5, rounded away from zero.
+    assert_eq!(&means, &ints(&[Some(4), Some(12)]));
+}
+
+#[test]
+fn mistakes_in_the_table_are_named() {
+    let message = |values: &[&str], rows: Rows| {
+        let error = hierarchy(&towns(values), rows).unwrap_err();
+        assert_eq!(error.kind(), if rows.is_empty() { ErrorKind::Argument } else { ErrorKind::Data });
+        error.to_string()
+    };
+    let expect = |message: String, parts: &[&str]| {
+        parts.iter().for_each(|p| assert!(message.contains(p), "'{p}' is not in: {message}"));
+    };
+    expect(message(&["Bonn", "Trier", "Ulm"], STATES), &["'town'", "'Trier'", "and 1 more"]);
+    expect(message(&["a"], &[&["a", "x"], &["a", "y"]]), &["'town'", "'a'", "level 0", "'x'", "'y'"]);
+    expect(message(&["a"], &[&["a", "x", "p"], &["b", "x", "q"]]), &["'x'", "level 1", "'p'", "'q'"]);
+    expect(message(&["a"], &[&["a", "NULL"]]), &["'town'", "NULL at level 1", "'a'"]);
+    expect(message(&["a"], &[]), &["'town'", "no columns"]);
+    let halves: ArrayRef = Arc::new(Float64Array::from(vec![0.5, 1.5]));
+    let error = hierarchy(&frame(vec![("dose", halves)], None), &[&["0.5", "low"]]).unwrap_err();
+    expect(error.to_string(), &["'dose'", "'1.5'"]);
+}

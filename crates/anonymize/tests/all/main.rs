@@ -1,0 +1,10 @@
+//! Tests of the crate through its public door.
+
+mod golden;
+mod hierarchies;
+mod properties;
+mod reference;
+mod rendering;
+mod summary;
+mod tables;
+mod worked;

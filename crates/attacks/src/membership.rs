@@ -1,0 +1,88 @@
+//! Membership inference: how well can an attacker who holds the synthetic rows tell training rows from others?
+//!
+//! An attack gives every target a score, higher for those it takes for members. Attackers hold the synthetic rows and
+//! perhaps reference rows of the same population; scales and encodings come from these two alone, never from the
+//! targets. [`crate::MiaSummary`] turns scores and the truth into figures.
+
+mod dcr;
+mod dcr_diff;
+mod persons;
+mod split;
+
+use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result};
+
+use crate::{Metric, SearchOptions, Space, nearest};
+pub use dcr::DcrAttack;
+pub use dcr_diff::DcrDiffAttack;
+pub use persons::score_units;
+pub use split::split_reference;
+
+/// A membership inference attack.
+pub trait Attack: Send + Sync {
+    /// Name in SQL.
+    fn name(&self) -> &'static str;
+    /// What it does, one sentence.
+    fn summary(&self) -> &'static str;
+    /// The paper it comes from.
+    fn source(&self) -> &'static str;
+    /// Its options.
+    fn params(&self) -> &'static [ParamSpec];
+    /// Whether it compares with reference rows.
+    fn needs_reference(&self) -> bool;
+    /// A score for every target in the order of the targets, higher for likelier members, never NaN.
+    ///
+    /// The frames were encoded together; `options` were checked against [`Attack::params`]. The score of a target does
+    /// not depend on the other targets, nor on the order of any rows. `seed` is for attacks that draw. A target that is
+    /// itself among the reference rows is not recognised: leave it out there, as [`split_reference`] does.
+    ///
+    /// Fails (argument) when the attack needs reference rows and gets none, (data) when a relation it needs is empty.
+    fn score(
+        &self,
+        targets: &Frame,
+        synthetic: &Frame,
+        reference: Option<&Frame>,
+        options: &Options,
+        seed: u64,
+        job: &Job,
+    ) -> Result<Vec<f64>>;
+}
+
+/// Every attack.
+pub static ATTACKS: &[&dyn Attack] = &[&DcrAttack, &DcrDiffAttack];
+
+/// Distances from every target to its nearest synthetic row and, if wanted, to its nearest reference row.
+struct Distances {
+    synthetic: Vec<f64>,
+    reference: Vec<f64>,
+}
+
+/// Both distances in the space of synthetic and reference rows.
+fn distances(
+    targets: &Frame,
+    synthetic: &Frame,
+    reference: Option<&Frame>,
+    with_reference: bool,
+    options: &Options,
+    job: &Job,
+) -> Result<Distances> {
+    if synthetic.rows() == 0 {
+        return Err(Error::data("synthetic: the relation has no rows to attack with"));
+    }
+    let metric = Metric::from_name(options.choice(Metric::PARAM.name).as_deref().unwrap_or("gower"))?;
+    let held: Vec<&Frame> = std::iter::once(synthetic).chain(reference).collect();
+    let space = Space::fit(metric, &held)?;
+    let queries = space.encode(targets, job)?;
+    let search = |frame: &Frame| -> Result<Vec<f64>> {
+        let references = space.encode(frame, job)?;
+        let found = nearest(&space, &queries, &references, SearchOptions::default(), job)?;
+        Ok(found.into_iter().map(|n| n.distance).collect())
+    };
+    let reference = match reference.filter(|_| with_reference) {
+        Some(frame) => search(frame)?,
+        None => vec![],
+    };
+    Ok(Distances { synthetic: search(synthetic)?, reference })
+}
+
+#[cfg(test)]
+mod tests;

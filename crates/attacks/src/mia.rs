@@ -1,0 +1,144 @@
+//! Figures of a membership inference attack over all its targets.
+
+use lookalike_core::{Error, Result};
+use rayon::prelude::*;
+
+use crate::statistics::Roc;
+
+/// Confidence of `epsilon_lower` is 1 less this.
+const ALPHA: f64 = 0.05;
+/// Delta of `epsilon_lower`.
+const DELTA: f64 = 1e-5;
+
+/// Mergeable summary of scores and the truth: the result does not depend on the order or the grouping of the targets.
+///
+/// It keeps the scores (8 bytes a target), because ranks are exact. NaN is NULL, as everywhere in Lookalike, and is
+/// skipped: the target was not scored and is counted neither as a member nor as a non-member. Infinite scores are
+/// ranked like others.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MiaSummary {
+    members: Vec<f64>,
+    non_members: Vec<f64>,
+}
+
+/// A true positive rate with its exact 95 % interval (Clopper & Pearson 1934).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    /// The rate.
+    pub rate: f64,
+    /// Lower end of its interval.
+    pub lo: f64,
+    /// Upper end of its interval.
+    pub hi: f64,
+}
+
+/// What [`MiaSummary::finish`] returns. All rates are `None` without members or without non-members.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct MiaFigures {
+    /// Probability that a member scores higher than a non-member, ties counting half: 0.5 for a blind attack.
+    pub auc: Option<f64>,
+    /// Lower end of its 95 % interval (DeLong et al. 1988), at least 0. `None` with fewer than two members or
+    /// non-members. The interval is that of a normal approximation and shrinks to a point at an area of 0 or 1; it
+    /// takes targets as independent, so score persons where persons have several rows.
+    pub auc_lo: Option<f64>,
+    /// Upper end, at most 1.
+    pub auc_hi: Option<f64>,
+    /// Largest difference of true and false positive rate over all thresholds (Yeom et al. 2018). It is chosen after
+    /// looking, so even a blind attack has an advantage a little above 0.
+    pub advantage: Option<f64>,
+    /// True positive rate at a false positive rate of at most 10 %; `None` with fewer than 100 non-members.
+    pub tpr_at_fpr_10: Option<Rate>,
+    /// The same at 1 %; `None` with fewer than 1,000 non-members.
+    pub tpr_at_fpr_1: Option<Rate>,
+    /// The same at 0.1 %; `None` with fewer than 10,000 non-members.
+    pub tpr_at_fpr_01: Option<Rate>,
+    /// Lower bound of epsilon at delta 1e-5 and confidence 95 %, the best of ten thresholds that are chosen without
+    /// looking at who is a member, corrected for their number; see [`crate::epsilon_lower_bound`]. An audit only where
+    /// membership was randomised, an effect size otherwise.
+    pub epsilon_lower: Option<f64>,
+    /// Members with a score.
+    pub members: u64,
+    /// Non-members with a score.
+    pub non_members: u64,
+}
+
+impl MiaSummary {
+    /// Takes targets in: the score of each, higher for likelier members, and whether it is one.
+    ///
+    /// Fails (internal) when the slices differ in length.
+    pub fn update(&mut self, scores: &[f64], is_member: &[bool]) -> Result<()> {
+        if scores.len() != is_member.len() {
+            return Err(Error::internal("scores and is_member of different lengths"));
+        }
+        for (&score, &is_member) in scores.iter().zip(is_member) {
+            if !score.is_nan() {
+                if is_member { &mut self.members } else { &mut self.non_members }.push(score);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what another summary took in.
+    pub fn merge(&mut self, other: &MiaSummary) {
+        self.members.extend_from_slice(&other.members);
+        self.non_members.extend_from_slice(&other.non_members);
+    }
+
+    /// Bytes on the heap.
+    pub fn memory(&self) -> usize {
+        (self.members.capacity() + self.non_members.capacity()) * size_of::<f64>()
+    }
+
+    /// The state to send elsewhere: scores of members and of non-members.
+    pub fn state(&self) -> (&[f64], &[f64]) {
+        (&self.members, &self.non_members)
+    }
+
+    /// The summary of a state.
+    pub fn from_state(members: Vec<f64>, non_members: Vec<f64>) -> Self {
+        let present = |mut scores: Vec<f64>| {
+            scores.retain(|s| !s.is_nan());
+            scores
+        };
+        Self { members: present(members), non_members: present(non_members) }
+    }
+
+    /// The figures over all targets taken in. Needs as much memory again while it runs.
+    pub fn finish(&self) -> MiaFigures {
+        let mut figures = MiaFigures {
+            members: self.members.len() as u64,
+            non_members: self.non_members.len() as u64,
+            ..MiaFigures::default()
+        };
+        if self.members.is_empty() || self.non_members.is_empty() {
+            return figures;
+        }
+        let (members, non_members) = rayon::join(|| sorted_keys(&self.members), || sorted_keys(&self.non_members));
+        let roc = Roc::new(&members, &non_members);
+        let auc = roc.auc();
+        figures.auc = Some(auc.area);
+        figures.auc_lo = auc.interval.map(|i| i.0);
+        figures.auc_hi = auc.interval.map(|i| i.1);
+        figures.advantage = Some(auc.advantage);
+        let rate = |one_in| roc.true_positives_at(one_in).map(|o| Rate { rate: o.rate, lo: o.low, hi: o.high });
+        figures.tpr_at_fpr_10 = rate(10);
+        figures.tpr_at_fpr_1 = rate(100);
+        figures.tpr_at_fpr_01 = rate(1000);
+        figures.epsilon_lower = Some(roc.epsilon_lower(ALPHA, DELTA));
+        figures
+    }
+}
+
+/// Scores as integers in the same order, ascending.
+pub(crate) fn sorted_keys(scores: &[f64]) -> Vec<u64> {
+    let key = |score: &f64| {
+        let bits = (score + 0.0).to_bits(); // -0.0 and 0.0 are one score
+        if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+    };
+    let mut keys: Vec<u64> = scores.iter().map(key).collect();
+    keys.par_sort_unstable();
+    keys
+}
+
+#[cfg(test)]
+mod tests;

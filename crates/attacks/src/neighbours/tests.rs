@@ -1,0 +1,289 @@
+//! The search against a plain implementation of the definition, on every path.
+
+use lookalike_core::{ErrorKind, Frame, Job, Values};
+
+use super::*;
+use crate::test_frames::Kind::{Codes, Constant, Grid, Uniform, Wild};
+use crate::test_frames::{Kind, codes, frame, identifier, numbers, random, shuffled, stacked, stream, with_units};
+
+const METRICS: [Metric; 3] = [Metric::Gower, Metric::L1, Metric::Euclidean];
+
+/// The definition of the distance, from the frames: nothing shared with the search.
+fn naive_distance(metric: Metric, widths: &[f64], a: (&Frame, usize), b: (&Frame, usize)) -> f64 {
+    let (mut sum, mut mismatches, mut differs, mut columns) = (0.0, 0, false, 0);
+    for (c, &width) in widths.iter().enumerate() {
+        match (&a.0.columns()[c].values, &b.0.columns()[c].values) {
+            (Values::Number(x), Values::Number(y)) => {
+                let (x, y) = (x[a.1], y[b.1]);
+                let mut part = match (x.is_nan(), y.is_nan()) {
+                    (true, true) => 0.0,
+                    (true, false) | (false, true) => 1.0,
+                    _ if width > 0.0 => (x - y).abs() / width,
+                    _ => f64::from(u8::from(x != y)),
+                };
+                if metric == Metric::Gower {
+                    part = part.min(1.0);
+                }
+                sum += if metric == Metric::Euclidean { part * part } else { part };
+                differs |= x != y && !(x.is_nan() && y.is_nan());
+                columns += 1;
+            }
+            (Values::Code(x), Values::Code(y)) => {
+                mismatches += usize::from(x[a.1] != y[b.1]);
+                columns += 1;
+            }
+            _ => {}
+        }
+    }
+    sum += mismatches as f64;
+    let distance = match metric {
+        Metric::Gower => sum / f64::from(columns),
+        Metric::L1 => sum,
+        Metric::Euclidean => sum.sqrt(),
+    };
+    if distance == 0.0 && (differs || mismatches > 0) { f64::MIN_POSITIVE } else { distance }
+}
+
+fn widths(scale: &Frame) -> Vec<f64> {
+    let width = |values: &Values| match values {
+        Values::Number(all) => {
+            let present = || all.iter().copied().filter(|v| !v.is_nan());
+            present().fold(f64::MIN, f64::max) - present().fold(f64::MAX, f64::min)
+        }
+        _ => f64::NAN,
+    };
+    scale.columns().iter().map(|c| width(&c.values)).collect()
+}
+
+/// Nearest and second nearest by sorting all distances.
+fn naive(metric: Metric, scale: &Frame, queries: &Frame, references: &Frame, exclude_self: bool) -> Vec<Neighbour> {
+    let widths = widths(scale);
+    let mut rank = vec![0; references.rows()];
+    references.canonical_order().iter().enumerate().for_each(|(position, &row)| rank[row as usize] = position);
+    (0..queries.rows())
+        .map(|q| {
+            let same = |a: usize, b: usize| match references.units() {
+                Some(units) => units.codes[a] == units.codes[b],
+                None => a == b,
+            };
+            let mut all: Vec<(f64, usize, usize)> = (0..references.rows())
+                .filter(|&r| !(exclude_self && same(q, r)))
+                .map(|r| (naive_distance(metric, &widths, (queries, q), (references, r)), rank[r], r))
+                .collect();
+            all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            match all.first() {
+                None => Neighbour { distance: f64::NAN, row: MISSING, second: f64::NAN },
+                Some(&(distance, _, row)) => {
+                    let second = all.iter().find(|c| !same(c.2, row)).map_or(f64::NAN, |c| c.0);
+                    Neighbour { distance, row: row as u32, second }
+                }
+            }
+        })
+        .collect()
+}
+
+fn search(isa: Isa, metric: Metric, scale: &Frame, queries: &Frame, references: &Frame, own: bool) -> Vec<Neighbour> {
+    let job = Job::unbounded();
+    let space = Space::fit(metric, &[scale]).unwrap();
+    let (q, r) = (space.encode(queries, &job).unwrap(), space.encode(references, &job).unwrap());
+    nearest_on(isa, &space, &q, &r, SearchOptions { exclude_self: own }, &job).unwrap()
+}
+
+fn assert_same(found: &[Neighbour], expected: &[Neighbour], context: &str) {
+    let bits = |n: &Neighbour| (n.distance.to_bits(), n.row, n.second.to_bits());
+    assert_eq!(found.len(), expected.len(), "{context}");
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(bits(f), bits(e), "{context}, query {i}: {f:?} is not {e:?}");
+    }
+}
+
+/// Kinds of columns, and one in how many values is NULL.
+fn shapes() -> Vec<(Vec<Kind>, u32)> {
+    vec![
+        (vec![Uniform; 5], 0),
+        (vec![Uniform, Grid(10), Wild], 0),
+        (vec![Wild; 3], 0),
+        (vec![Uniform; 40], 0),
+        (vec![Uniform, Grid(4), Codes(3), Codes(200)], 0),
+        (vec![Uniform, Grid(4), Codes(3), Codes(200)], 6),
+        (vec![Wild, Wild, Uniform, Codes(2), Constant], 7),
+        (vec![Codes(2), Codes(3), Codes(4)], 5),
+        (vec![Codes(256), Codes(1000), Codes(70_000), Grid(3)], 4),
+        (vec![Codes(2); 300], 0),
+        (vec![Constant, Codes(5)], 3),
+        (vec![Grid(1000); 2], 3),
+        (vec![Grid(50)], 0),
+    ]
+}
+
+#[test]
+fn every_path_agrees_with_the_definition_bit_for_bit() {
+    for (shape, (kinds, missing)) in shapes().into_iter().enumerate() {
+        let mut rng = stream(shape as u64);
+        let references = random(&kinds, 203, missing, &mut rng);
+        let queries = random(&kinds, 45, missing, &mut rng);
+        // Some queries are references: distance 0.
+        let queries = stacked(&queries, &references.gather(&[0, 7, 202]));
+        let narrow_scale = references.gather(&(0..20).collect::<Vec<_>>());
+        for metric in METRICS {
+            for scale in [&references, &narrow_scale] {
+                let expected = naive(metric, scale, &queries, &references, false);
+                for isa in Isa::available() {
+                    let found = search(isa, metric, scale, &queries, &references, false);
+                    assert_same(&found, &expected, &format!("{isa:?} {metric:?} shape {shape}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_and_persons_exclude_themselves() {
+    let mut rng = stream(100);
+    let rows = random(&[Uniform, Grid(3), Codes(3)], 150, 9, &mut rng);
+    let persons = with_units(rows.clone(), (0..150).map(|i| i / 4).collect());
+    let couple = with_units(rows.clone(), (0..150).map(|i| i % 2).collect());
+    let single = with_units(rows.clone(), vec![0; 150]);
+    for metric in METRICS {
+        for frame in [&rows, &persons, &couple, &single] {
+            for own in [false, true] {
+                let expected = naive(metric, frame, frame, frame, own);
+                for isa in Isa::available() {
+                    let found = search(isa, metric, frame, frame, frame, own);
+                    assert_same(&found, &expected, &format!("{isa:?} {metric:?} exclude_self {own}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn order_of_references_and_number_of_threads_do_not_matter() {
+    let mut rng = stream(200);
+    let kinds = [Uniform, Grid(5), Wild, Codes(3), Codes(300)];
+    let references = random(&kinds, 1500, 10, &mut rng);
+    let queries = random(&kinds, 700, 10, &mut rng);
+    let order = shuffled(1500, 1);
+    let moved = references.gather(&order);
+    for metric in METRICS {
+        let expected = search(Isa::detect(), metric, &references, &queries, &references, false);
+        let found = search(Isa::detect(), metric, &references, &queries, &moved, false);
+        for (f, e) in found.iter().zip(&expected) {
+            assert_eq!((f.distance.to_bits(), f.second.to_bits()), (e.distance.to_bits(), e.second.to_bits()));
+            assert_eq!(order[f.row as usize], e.row);
+        }
+        for threads in [1, 2, 5] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let found = pool.install(|| search(Isa::detect(), metric, &references, &queries, &references, false));
+            assert_same(&found, &expected, &format!("{threads} threads"));
+        }
+    }
+}
+
+#[test]
+fn hand_worked_distances() {
+    // Width of `age` is 40 (20 to 60); `region` has one value, `sex` is a category.
+    let train = frame(vec![
+        numbers("age", &[20.0, 60.0, f64::NAN]),
+        numbers("region", &[1.0, 1.0, 1.0]),
+        codes("sex", 2, &[0, 1, MISSING]),
+    ]);
+    // Ten years and one sex from the first; region differs, 100 years are capped by gower alone; two NULLs in both.
+    let queries = frame(vec![
+        numbers("age", &[30.0, 160.0, f64::NAN]),
+        numbers("region", &[1.0, 2.0, 1.0]),
+        codes("sex", 2, &[1, 1, MISSING]),
+    ]);
+    let job = Job::unbounded();
+    for (metric, expected) in [
+        // Query 0 to row 0: (.25 + 0 + 1)/3; to row 1: (.75 + 0 + 0)/3. Query 1 to row 1: (1 + 1 + 0)/3.
+        (Metric::Gower, [(0, 0, 1.25 / 3.0), (0, 1, 0.25), (1, 1, 2.0 / 3.0), (1, 2, 1.0), (2, 2, 0.0)]),
+        // Query 1 to row 1: 100/40 + 1; to row 2: 1 + 1 + 1.
+        (Metric::L1, [(0, 0, 1.25), (0, 1, 0.75), (1, 1, 3.5), (1, 2, 3.0), (2, 2, 0.0)]),
+        // Roots of .0625 + 1, .5625, 6.25 + 1, 3.
+        (
+            Metric::Euclidean,
+            [(0, 0, 1.0625f64.sqrt()), (0, 1, 0.75), (1, 1, 7.25f64.sqrt()), (1, 2, 3f64.sqrt()), (2, 2, 0.0)],
+        ),
+    ] {
+        let space = Space::fit(metric, &[&train]).unwrap();
+        let (q, r) = (space.encode(&queries, &job).unwrap(), space.encode(&train, &job).unwrap());
+        for (query, reference, distance) in expected {
+            assert_eq!(space.distance(&q, query, &r, reference), distance, "{metric:?} {query} {reference}");
+        }
+    }
+}
+
+#[test]
+fn only_identical_rows_are_at_distance_zero() {
+    // Differences that vanish in f32, in the division by the width, and in the square.
+    let references = frame(vec![numbers("x", &[1.0, 1.0 + f64::EPSILON, 1e300, 5e-324])]);
+    let queries = frame(vec![numbers("x", &[1.0, 1.0 + 2.0 * f64::EPSILON, 0.0, 5e-324])]);
+    for metric in METRICS {
+        for isa in Isa::available() {
+            let found = search(isa, metric, &references, &queries, &references, false);
+            let is_zero: Vec<bool> = found.iter().map(|n| n.distance == 0.0).collect();
+            assert_eq!(is_zero, [true, false, false, true], "{metric:?} {isa:?}");
+        }
+    }
+}
+
+#[test]
+fn ratios_of_equal_and_missing_neighbours() {
+    // Two identical references: 0/0 is 1. One reference: no second neighbour.
+    let references = frame(vec![numbers("x", &[1.0, 1.0, 3.0])]);
+    let queries = frame(vec![numbers("x", &[1.0, 2.0, 2.5])]);
+    let found = search(Isa::detect(), Metric::L1, &references, &queries, &references, false);
+    // 2.5 is 0.5 from 3 and 1.5 from 1.
+    assert_eq!(found.iter().map(Neighbour::ratio).collect::<Vec<_>>(), [1.0, 1.0, 1.0 / 3.0]);
+    let one = references.gather(&[0]);
+    assert!(search(Isa::detect(), Metric::L1, &references, &queries, &one, false)[0].ratio().is_nan());
+    let none = references.gather(&[]);
+    let found = search(Isa::detect(), Metric::L1, &references, &queries, &none, false);
+    assert!(found.iter().all(|n| n.distance.is_nan() && n.row == MISSING && n.second.is_nan()));
+}
+
+#[test]
+fn columns_must_be_comparable() {
+    let only = frame(vec![identifier("patient_id")]);
+    let error = Space::fit(Metric::Gower, &[&only]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert!(error.message().contains("patient_id"), "{error}");
+    // An identifier beside a category is left out: one column is compared.
+    let mixed = frame(vec![identifier("patient_id"), codes("sex", 2, &[0, 1])]);
+    let space = Space::fit(Metric::Gower, &[&mixed]).unwrap();
+    assert_eq!(space.columns(), 1);
+    assert!(space.encode(&only, &Job::unbounded()).is_err());
+}
+
+#[test]
+fn names_are_those_of_the_option() {
+    for metric in METRICS {
+        assert_eq!(Metric::from_name(metric.name()).unwrap(), metric);
+    }
+    assert!(Metric::from_name("cosine").unwrap_err().message().contains("'gower' or 'l1' or 'euclidean'"));
+}
+
+#[test]
+fn cancellation_and_memory_limits_end_the_search() {
+    struct Stern(bool);
+    impl lookalike_core::Host for Stern {
+        fn cancelled(&self) -> bool {
+            self.0
+        }
+        fn grow(&self, bytes: usize, purpose: &str) -> Result<()> {
+            if self.0 { Ok(()) } else { Err(Error::resources(format!("{bytes} for {purpose}"))) }
+        }
+        fn shrink(&self, _: usize) {}
+        fn count(&self, _: &'static str, _: usize) {}
+        fn progress(&self, _: &'static str, _: u64, _: u64) {}
+    }
+    let rows = random(&[Uniform, Codes(3)], 100, 0, &mut stream(1));
+    let space = Space::fit(Metric::Gower, &[&rows]).unwrap();
+    let points = space.encode(&rows, &Job::unbounded()).unwrap();
+    for (stop, kind) in [(true, ErrorKind::Cancelled), (false, ErrorKind::Resources)] {
+        let job = Job::new(std::sync::Arc::new(Stern(stop)));
+        let error = nearest(&space, &points, &points, SearchOptions::default(), &job).unwrap_err();
+        assert_eq!(error.kind(), kind);
+    }
+}

@@ -1,0 +1,14 @@
+//! Statistics of attack results: intervals of shares, areas under curves, lower bounds of epsilon.
+
+mod beta;
+mod interval;
+mod normal;
+mod roc;
+
+pub use beta::{beta_cdf, beta_quantile};
+pub use interval::{clopper_pearson, epsilon_lower_bound, wilson};
+pub use normal::normal_quantile;
+pub(crate) use roc::Roc;
+
+#[cfg(test)]
+mod tests;

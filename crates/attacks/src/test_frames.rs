@@ -1,0 +1,136 @@
+//! Small frames for tests.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use lookalike_core::{
+    CategoryDomain, Column, Domain, Frame, IdentifierDomain, MISSING, NumberDomain, NumberKind, Stream, Streams, Units,
+    Values, uniform,
+};
+use rand::RngCore;
+
+/// A number column; NaN is NULL.
+pub fn numbers(name: &str, values: &[f64]) -> Column {
+    let present = || values.iter().copied().filter(|v| !v.is_nan());
+    let kind = NumberKind::Float { decimals: None, bits: 64 };
+    let (min, max) = (present().reduce(f64::min).unwrap_or(f64::NAN), present().reduce(f64::max).unwrap_or(f64::NAN));
+    Column {
+        field: Arc::new(Field::new(name, DataType::Float64, true)),
+        domain: Domain::Number(NumberDomain { kind, min, max }),
+        values: Values::Number(values.to_vec()),
+    }
+}
+
+/// A category column of so many labels.
+pub fn codes(name: &str, labels: usize, values: &[u32]) -> Column {
+    let labels = (0..labels).map(|l| format!("{l:06}")).collect();
+    Column {
+        field: Arc::new(Field::new(name, DataType::Utf8, true)),
+        domain: Domain::Category(Arc::new(CategoryDomain { labels })),
+        values: Values::Code(values.to_vec()),
+    }
+}
+
+/// An identifier column.
+pub fn identifier(name: &str) -> Column {
+    Column {
+        field: Arc::new(Field::new(name, DataType::Int64, true)),
+        domain: Domain::Identifier(IdentifierDomain::Integer { first: 0, direction: 1 }),
+        values: Values::Omitted,
+    }
+}
+
+/// A frame of columns of equal length.
+pub fn frame(columns: Vec<Column>) -> Frame {
+    let rows = columns
+        .iter()
+        .map(|c| match &c.values {
+            Values::Number(v) => v.len(),
+            Values::Code(v) => v.len(),
+            Values::Omitted => 0,
+        })
+        .max();
+    Frame::new(rows.unwrap_or(0), columns, None)
+}
+
+/// The same frame with the person of each row.
+pub fn with_units(frame: Frame, codes: Vec<u32>) -> Frame {
+    let count = codes.iter().max().map_or(0, |m| m + 1);
+    Frame::new(frame.rows(), frame.columns().to_vec(), Some(Units { codes, count }))
+}
+
+pub fn stream(seed: u64) -> Stream {
+    Streams::new(seed, "test").block(0)
+}
+
+/// A permutation of the rows.
+pub fn shuffled(rows: usize, seed: u64) -> Vec<u32> {
+    let mut rng = stream(seed);
+    let mut order: Vec<u32> = (0..rows as u32).collect();
+    order.sort_by_cached_key(|_| rng.next_u64());
+    order
+}
+
+/// What a column of a random frame holds.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// Uniform in [0, 1).
+    Uniform,
+    /// Integers below a bound, so that many distances tie.
+    Grid(u32),
+    /// Far outliers, huge offsets and tiny differences.
+    Wild,
+    /// One value.
+    Constant,
+    /// Codes below a number of labels.
+    Codes(u32),
+}
+
+/// Random rows; about one value in `missing` is NULL (never when it is 0).
+pub fn random(kinds: &[Kind], rows: usize, missing: u32, rng: &mut Stream) -> Frame {
+    let mut columns = vec![];
+    for (c, kind) in kinds.iter().enumerate() {
+        let name = format!("c{c}");
+        let is_missing = |rng: &mut Stream| missing > 0 && rng.next_u32().is_multiple_of(missing);
+        if let Kind::Codes(labels) = *kind {
+            let values: Vec<u32> =
+                (0..rows).map(|_| if is_missing(rng) { MISSING } else { rng.next_u32() % labels }).collect();
+            columns.push(codes(&name, labels as usize, &values));
+            continue;
+        }
+        let values: Vec<f64> = (0..rows)
+            .map(|_| {
+                if is_missing(rng) {
+                    return f64::NAN;
+                }
+                match *kind {
+                    Kind::Uniform | Kind::Codes(_) => uniform(rng),
+                    Kind::Grid(bound) => f64::from(rng.next_u32() % bound),
+                    Kind::Constant => 7.5,
+                    Kind::Wild => match rng.next_u32() % 8 {
+                        0 => 1e9 * uniform(rng),
+                        1 => -1e5 * uniform(rng),
+                        2 => 1e-12 * uniform(rng),
+                        3 => 0.0,
+                        _ => 1.0 + 1e-9 * f64::from(rng.next_u32() % 5),
+                    },
+                }
+            })
+            .collect();
+        columns.push(numbers(&name, &values));
+    }
+    frame(columns)
+}
+
+/// Two frames' rows in one frame.
+pub fn stacked(a: &Frame, b: &Frame) -> Frame {
+    let columns = a.columns().iter().zip(b.columns()).map(|(a, b)| {
+        let values = match (&a.values, &b.values) {
+            (Values::Number(a), Values::Number(b)) => Values::Number([a.as_slice(), b].concat()),
+            (Values::Code(a), Values::Code(b)) => Values::Code([a.as_slice(), b].concat()),
+            _ => Values::Omitted,
+        };
+        Column { values, ..a.without_values() }
+    });
+    Frame::new(a.rows() + b.rows(), columns.collect(), None)
+}

@@ -1,0 +1,54 @@
+//! The set of training rows, to recognise verbatim copies.
+
+use lookalike_core::{Domain, Frame, Job, Reservation, Result, Values, row_hashes};
+
+use crate::prepare::snap_all;
+
+/// Hashes of training rows in an open-addressing table: 64 bits a row, so that a row that is no copy is taken for one
+/// with a probability of rows / 2^64.
+pub(crate) struct CopyFilter {
+    slots: Vec<u64>,
+    _memory: Reservation,
+}
+
+impl CopyFilter {
+    /// The set of the frame's rows; numbers as they would leave, on the domain's grid.
+    pub fn new(frame: &Frame, job: &Job) -> Result<Self> {
+        let size = (frame.rows() * 2).next_power_of_two().max(16);
+        let memory = job.reserve(size * 8, "the set of training rows (filter_copies)")?;
+        let snapped: Vec<Values> = frame
+            .columns()
+            .iter()
+            .map(|c| match (&c.domain, &c.values) {
+                (Domain::Number(domain), Values::Number(values)) => {
+                    let mut values = values.clone();
+                    snap_all(domain, &mut values);
+                    Values::Number(values)
+                }
+                (_, values) => values.clone(),
+            })
+            .collect();
+        let mut filter = Self { slots: vec![0; size], _memory: memory };
+        for hash in row_hashes(&snapped.iter().collect::<Vec<_>>(), frame.rows()) {
+            let slot = filter.find(hash);
+            filter.slots[slot] = hash.max(1);
+        }
+        Ok(filter)
+    }
+
+    /// The slot of a hash, or the empty one where it would be.
+    fn find(&self, hash: u64) -> usize {
+        let (hash, mask) = (hash.max(1), self.slots.len() - 1);
+        let mut slot = (hash >> 20) as usize & mask;
+        while self.slots[slot] != 0 && self.slots[slot] != hash {
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+
+    /// Which of the rows are copies, in ascending order.
+    pub fn copies(&self, values: &[Values], rows: usize) -> Vec<usize> {
+        let hashes = row_hashes(&values.iter().collect::<Vec<_>>(), rows);
+        (0..rows).filter(|&i| self.slots[self.find(hashes[i])] != 0).collect()
+    }
+}

@@ -1,0 +1,62 @@
+//! What a generator is, and the list of them.
+
+use lookalike_core::{Error, Job, Options, ParamSpec, Result, Stream, Values, closest, list_names};
+
+use crate::{gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows};
+
+/// A kind of generator.
+pub trait Model: Sync {
+    /// Name in SQL, equal to the module's.
+    fn name(&self) -> &'static str;
+    /// What it does, one sentence.
+    fn summary(&self) -> &'static str;
+    /// The paper it follows.
+    fn source(&self) -> &'static str;
+    /// Its options.
+    fn params(&self) -> &'static [ParamSpec];
+    /// Learns from rows in canonical order. `options` were checked against [`Model::params`]; `seed` keys every random
+    /// number drawn while learning. Fails when cancelled, without memory, or on data the model cannot hold.
+    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>>;
+    /// Reads what [`Fitted::save`] wrote. A data error for another model, another format version or damaged bytes.
+    fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>>;
+}
+
+/// A generator that has learned.
+pub trait Fitted: Send + Sync {
+    /// So many new rows: one [`Values`] per column of the training rows, [`Values::Omitted`] for identifiers. Numbers
+    /// are in the domain's units, not yet on its grid ([`lookalike_core::NumberDomain::snap`] puts them there). The
+    /// stream alone decides the rows.
+    fn sample(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>>;
+    /// The state as bytes: a model loaded from them samples the same rows bit for bit. They hold summaries of the
+    /// training rows (see each model), so they are as confidential as those.
+    fn save(&self) -> Result<Vec<u8>>;
+    /// What it learned from.
+    fn report(&self) -> FitReport;
+}
+
+/// What a model learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FitReport {
+    /// Training rows.
+    pub rows: u64,
+    /// Persons they belong to; as many as rows without a `privacy_unit`.
+    pub units: u64,
+    /// Passes over the rows made by an iterative model; 0 for models in closed form.
+    pub epochs: u32,
+}
+
+/// Every generator.
+pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula];
+
+/// Name of the model that 'auto' stands for.
+pub const DEFAULT: &str = "gaussian_copula";
+
+/// The model of that name, in any case; `auto` is [`DEFAULT`]. An argument error that names the closest and lists all otherwise.
+pub fn model(name: &str) -> Result<&'static dyn Model> {
+    let wanted = if name.eq_ignore_ascii_case("auto") { DEFAULT } else { name };
+    MODELS.iter().copied().find(|m| m.name().eq_ignore_ascii_case(wanted)).ok_or_else(|| {
+        let names = || std::iter::once("auto").chain(MODELS.iter().map(|m| m.name()));
+        let hint = closest(name, names()).map(|c| format!("; did you mean '{c}'?")).unwrap_or_default();
+        Error::argument(format!("unknown model '{name}'{hint} (allowed: {})", list_names(names())))
+    })
+}

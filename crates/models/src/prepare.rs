@@ -1,0 +1,175 @@
+//! What is taken out of the rows before any model sees them, and put right afterwards.
+
+use std::sync::Arc;
+
+use lookalike_core::{CategoryDomain, Column, Domain, Error, Frame, MISSING, NumberDomain, Result, Stream, Units, Values};
+use rayon::prelude::*;
+
+use crate::alias::Alias;
+
+/// From a model's values of one column to values of the input's column.
+pub(crate) enum Restore {
+    /// Nothing but the model's own domain to snap to (numbers), or nothing at all.
+    Keep(Option<NumberDomain>),
+    /// Input code of each of the model's codes; the code after the last stands for rare ones and is replaced by a draw.
+    Codes { to_input: Vec<u32>, frequent: Option<Alias> },
+}
+
+/// Replaces rare categories by one code and extreme numbers by the mean of enough persons. `frame` is in canonical order.
+pub(crate) fn prepare(frame: &Frame, min_persons: u32) -> Result<(Frame, Vec<Restore>)> {
+    let prepared: Vec<(Column, Restore)> = (0..frame.columns().len())
+        .into_par_iter()
+        .map(|c| {
+            let column = &frame.columns()[c];
+            match (&column.domain, &column.values) {
+                (Domain::Number(domain), Values::Number(values)) => {
+                    let (values, domain) = blunt(values, *domain, frame.units(), min_persons as usize);
+                    let column = Column { domain: Domain::Number(domain), values: Values::Number(values), ..column.without_values() };
+                    Ok((column, Restore::Keep(Some(domain))))
+                }
+                (Domain::Category(domain), Values::Code(codes)) => {
+                    recode(column, domain, codes, &frame.category_units(c), min_persons)
+                }
+                _ => Ok((column.without_values(), Restore::Keep(None))),
+            }
+        })
+        .collect::<Result<_>>()?;
+    let (columns, restore) = prepared.into_iter().unzip();
+    Ok((Frame::new(frame.rows(), columns, frame.units().cloned()), restore))
+}
+
+fn recode(column: &Column, domain: &CategoryDomain, codes: &[u32], persons: &[u32], min_persons: u32) -> Result<(Column, Restore)> {
+    let to_input: Vec<u32> = (0..persons.len() as u32).filter(|&c| persons[c as usize] >= min_persons.max(1)).collect();
+    let used = persons.iter().filter(|&&p| p > 0).count();
+    if to_input.is_empty() && used > 0 && !column.field.is_nullable() {
+        let name = column.name();
+        return Err(Error::data(format!(
+            "column '{name}' is NOT NULL and none of its {used} categories is held by at least {min_persons} persons, so none may \
+             be emitted: if it names records, say identifiers => ['{name}']; to emit rare categories, min_category_count => 1"
+        )));
+    }
+    let has_rare = to_input.len() < used && !to_input.is_empty();
+    let rare = to_input.len() as u32;
+    let mut to_model = vec![if has_rare { rare } else { MISSING }; persons.len()];
+    to_input.iter().zip(0..).for_each(|(&input, model)| to_model[input as usize] = model);
+    let codes: Vec<u32> = codes.iter().map(|&c| to_model.get(c as usize).copied().unwrap_or(MISSING)).collect();
+    let mut labels: Vec<String> = to_input.iter().map(|&c| domain.labels[c as usize].clone()).collect();
+    // A label that sorts behind all others; models never look at labels.
+    labels.extend(has_rare.then(|| char::MAX.to_string().repeat(2)));
+    let mut count = vec![0u64; to_input.len()];
+    codes.iter().filter(|&&c| c < rare).for_each(|&c| count[c as usize] += 1);
+    let domain = Domain::Category(Arc::new(CategoryDomain { labels }));
+    let column = Column { domain, values: Values::Code(codes), ..column.without_values() };
+    Ok((column, Restore::Codes { to_input, frequent: Alias::new(&count) }))
+}
+
+/// The lowest values of so many persons become their mean, and the highest likewise; of few persons, a quarter at most.
+fn blunt(values: &[f64], mut domain: NumberDomain, units: Option<&Units>, min_persons: usize) -> (Vec<f64>, NumberDomain) {
+    let mut values = values.to_vec();
+    let mut order: Vec<u32> = (0..values.len() as u32).filter(|&r| !values[r as usize].is_nan()).collect();
+    let persons = crate::rows::persons(order.iter().copied(), units);
+    let tail = min_persons.min(persons / 4);
+    if tail >= 2 {
+        for from_top in [false, true] {
+            let compare = |a: &u32, b: &u32| {
+                let by_value = values[*a as usize].total_cmp(&values[*b as usize]);
+                (if from_top { by_value.reverse() } else { by_value }).then(a.cmp(b))
+            };
+            let end = match units {
+                None => {
+                    order.select_nth_unstable_by(tail - 1, compare);
+                    order[..tail].sort_unstable_by(compare);
+                    tail
+                }
+                Some(units) => {
+                    order.par_sort_unstable_by(compare);
+                    let mut seen: Vec<u32> = vec![];
+                    let is_enough = |row: &u32| {
+                        let person = units.codes[*row as usize];
+                        if !seen.contains(&person) {
+                            seen.push(person);
+                        }
+                        seen.len() == tail
+                    };
+                    order.iter().position(is_enough).map_or(order.len(), |p| p + 1)
+                }
+            };
+            let rows = &order[..end];
+            let (first, last) = (values[rows[0] as usize], values[rows[end - 1] as usize]);
+            if first != last {
+                // Measured from one of them, so that the sum cannot overflow.
+                let mean = first + rows.iter().map(|&r| values[r as usize] - first).sum::<f64>() / end as f64;
+                let mean = domain.snap(mean);
+                rows.iter().for_each(|&r| values[r as usize] = mean);
+            }
+        }
+    }
+    let present = || values.iter().copied().filter(|v| !v.is_nan());
+    domain.min = present().reduce(f64::min).unwrap_or(f64::NAN);
+    domain.max = present().reduce(f64::max).unwrap_or(f64::NAN);
+    (values, domain)
+}
+
+impl Restore {
+    /// A model's values as values of the input's column: on its grid, inside its range, no rare category.
+    pub fn apply(&self, values: Values, rng: &mut Stream) -> Values {
+        match (self, values) {
+            (Restore::Keep(Some(domain)), Values::Number(mut values)) => {
+                snap_all(domain, &mut values);
+                Values::Number(values)
+            }
+            (Restore::Codes { to_input, frequent }, Values::Code(mut codes)) => {
+                for code in &mut codes {
+                    *code = match to_input.get(*code as usize) {
+                        Some(input) => *input,
+                        None if *code == MISSING => MISSING,
+                        None => frequent.as_ref().map_or(MISSING, |f| to_input[f.draw(rng) as usize]),
+                    };
+                }
+                Values::Code(codes)
+            }
+            (_, values) => values,
+        }
+    }
+}
+
+/// [`NumberDomain::snap`] of every value.
+pub(crate) fn snap_all(domain: &NumberDomain, values: &mut [f64]) {
+    values.iter_mut().for_each(|v| *v = domain.snap(*v));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lookalike_core::NumberKind;
+
+    fn domain(max: f64) -> NumberDomain {
+        NumberDomain { kind: NumberKind::Integer { base: 0, step: 1 }, min: 0.0, max }
+    }
+
+    #[test]
+    fn extremes_become_means_worked_by_hand() {
+        // Twelve rows, three persons: the lowest three 0, 1, 5 have mean 2, the highest 90, 95, 1000 have mean 395.
+        let values = [5.0, 40.0, 0.0, 41.0, 1000.0, 1.0, 42.0, 95.0, 43.0, 90.0, 44.0, 45.0, f64::NAN];
+        let (blunted, range) = blunt(&values, domain(1000.0), None, 3);
+        assert_eq!(blunted[..12], [2.0, 40.0, 2.0, 41.0, 395.0, 2.0, 42.0, 395.0, 43.0, 395.0, 44.0, 45.0]);
+        assert!(blunted[12].is_nan());
+        assert_eq!((range.min, range.max), (2.0, 395.0));
+    }
+
+    #[test]
+    fn extremes_are_counted_in_persons() {
+        // Person 0 holds the five lowest values: two persons reach down to 10, mean (0+1+2+3+4+10)/6 = 3.33, snapped to 3.
+        let values: Vec<f64> = [0.0, 1.0, 2.0, 3.0, 4.0].into_iter().chain((1..9).map(|i| f64::from(i) * 10.0)).collect();
+        let codes = [0; 5].into_iter().chain(1..9).collect();
+        let (blunted, range) = blunt(&values, domain(80.0), Some(&Units { codes, count: 9 }), 2);
+        assert_eq!(blunted[..7], [3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 20.0]);
+        assert_eq!((range.min, range.max), (3.0, 75.0));
+    }
+
+    #[test]
+    fn few_persons_are_left_alone() {
+        let (blunted, _) = blunt(&[1.0, 2.0, 3.0, 4.0], domain(4.0), None, 5);
+        assert_eq!(blunted, [1.0, 2.0, 3.0, 4.0]);
+    }
+}

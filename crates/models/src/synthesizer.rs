@@ -1,0 +1,198 @@
+//! From an encoded frame to blocks of new rows: the engine-free half of SYNTHESIZE.
+
+use lookalike_core::{Column, Error, Frame, Job, Options, Reservation, Result, Role, Stream, Streams, Values};
+
+use crate::copies::CopyFilter;
+use crate::model::{FitReport, Fitted, Model, model};
+use crate::prepare::{Restore, prepare};
+use crate::rows::FrameRows;
+
+/// Arguments of a synthesis, apart from the model's own options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SynthesizeParams {
+    /// Name in [`crate::MODELS`], or `auto`.
+    pub model: String,
+    /// Rows to generate; as many as the input has when `None`.
+    pub rows: Option<u64>,
+    /// Keys every random number.
+    pub seed: u64,
+    /// A category held by fewer persons is never emitted, and the extremes of a number are those of so many persons. 1 keeps all.
+    pub min_category_count: u32,
+    /// Whether rows equal to a training row on all columns but identifiers are drawn again.
+    pub filter_copies: bool,
+}
+
+impl Default for SynthesizeParams {
+    /// `auto`, as many rows as the input, seed 0, five persons, no copies.
+    fn default() -> Self {
+        Self { model: "auto".into(), rows: None, seed: 0, min_category_count: 5, filter_copies: true }
+    }
+}
+
+/// A fitted generator with what keeps its rows inside the input's domains.
+///
+/// - Categories held by fewer than `min_category_count` persons are one rare code to the model. Where it comes out, it is
+///   replaced by a draw from the frequent categories' frequencies; a nullable column without any frequent category is
+///   all NULL, one that is NOT NULL is a data error.
+/// - The lowest values of `min_category_count` persons in a numeric column are replaced by their mean, the highest likewise
+///   (on each side a quarter of the persons at most): generated values lie between these means, inside the
+///   observed range, whose ends are one person's values.
+/// - Numbers leave on the column's grid ([`lookalike_core::NumberDomain::snap`]); missing values occur in columns that had some.
+/// - With `filter_copies`, a row equal to a training row on all columns but identifiers is drawn again from its block's stream.
+pub struct Synthesizer {
+    model: &'static dyn Model,
+    fitted: Box<dyn Fitted>,
+    columns: Vec<Column>,
+    restore: Vec<Restore>,
+    copies: Option<CopyFilter>,
+    streams: Streams,
+    rows: u64,
+}
+
+/// Consecutive rows of the output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Block {
+    /// Number of the first row.
+    pub first_row: u64,
+    /// Number of rows.
+    pub rows: usize,
+    /// Values of each column, for [`Column::decode`]; [`Values::Omitted`] for identifiers.
+    pub values: Vec<Values>,
+}
+
+/// Rounds of fresh draws before a block gives up on its copies.
+const MAX_ROUNDS: usize = 100;
+
+impl Synthesizer {
+    /// Rows of every block but the last.
+    pub const BLOCK_ROWS: usize = 8192;
+
+    /// Fits a model. `options` were checked against the model's parameters. The result does not depend on the order of
+    /// the rows.
+    ///
+    /// # Errors
+    /// An unknown model (argument); no rows, or a NOT NULL column without a category frequent enough (data); memory;
+    /// cancellation.
+    pub fn fit(frame: Frame, params: SynthesizeParams, options: &Options, job: &Job) -> Result<Self> {
+        let model = model(&params.model)?;
+        if frame.rows() == 0 {
+            return Err(Error::data("the input has no rows: there is nothing to learn from"));
+        }
+        let (memory, rows) = (frame.memory(), frame.rows());
+        // The rows in canonical order, the prepared rows, a batch of them, and the order itself.
+        let _memory: Reservation = job.reserve(memory * 3 + rows * 20, "rows to learn from")?;
+        let frame = frame.gather(&frame.canonical_order());
+        job.check()?;
+        let columns: Vec<Column> = frame.columns().iter().map(Column::without_values).collect();
+        let comparable = columns.iter().any(|c| c.role() != Role::Identifier);
+        let copies = (params.filter_copies && comparable).then(|| CopyFilter::new(&frame, job)).transpose()?;
+        job.check()?;
+        let (prepared, restore) = prepare(&frame, params.min_category_count)?;
+        drop(frame);
+        let rows_in = FrameRows::new(prepared, params.min_category_count);
+        let fitted = model.fit(&rows_in, options, params.seed, job)?;
+        let streams = Streams::new(params.seed, "sample");
+        Ok(Self { model, fitted, columns, restore, copies, streams, rows: params.rows.unwrap_or(rows as u64) })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'static dyn Model {
+        self.model
+    }
+
+    /// What the model learned; it knows neither rare categories nor the grid of numbers.
+    pub fn fitted(&self) -> &dyn Fitted {
+        &*self.fitted
+    }
+
+    /// What was learned from.
+    pub fn report(&self) -> FitReport {
+        self.fitted.report()
+    }
+
+    /// Fields and domains of the input, to decode blocks with.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Rows to generate.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Blocks they come in.
+    pub fn blocks(&self) -> u64 {
+        self.rows.div_ceil(Self::BLOCK_ROWS as u64)
+    }
+
+    /// Block `b` of the output: the seed and `b` alone decide its rows. Blocks can be made in any order and by any thread.
+    ///
+    /// # Errors
+    /// A data error when copies of training rows keep coming up; an internal one when `b` is not below [`Synthesizer::blocks`];
+    /// cancellation.
+    pub fn block(&self, b: u64, job: &Job) -> Result<Block> {
+        if b >= self.blocks() {
+            return Err(Error::internal(format!("block {b} of {} was asked for", self.blocks())));
+        }
+        job.check()?;
+        let first_row = b * Self::BLOCK_ROWS as u64;
+        let rows = (self.rows - first_row).min(Self::BLOCK_ROWS as u64) as usize;
+        let mut rng = self.streams.block(b);
+        let mut values = self.draw(rows, &mut rng)?;
+        if let Some(filter) = &self.copies {
+            self.replace_copies(filter, &mut values, rows, &mut rng, job)?;
+        }
+        Ok(Block { first_row, rows, values })
+    }
+
+    fn draw(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
+        let values = self.fitted.sample(rows, rng)?;
+        Ok(self.restore.iter().zip(values).map(|(restore, values)| restore.apply(values, rng)).collect())
+    }
+
+    fn replace_copies(
+        &self,
+        filter: &CopyFilter,
+        values: &mut [Values],
+        rows: usize,
+        rng: &mut Stream,
+        job: &Job,
+    ) -> Result<()> {
+        let mut open = filter.copies(values, rows);
+        for _ in 0..MAX_ROUNDS {
+            if open.is_empty() {
+                return Ok(());
+            }
+            job.check()?;
+            // Twice as many as needed: most rounds then are the last.
+            let tries = (open.len() * 2).clamp(64, Self::BLOCK_ROWS);
+            let fresh = self.draw(tries, rng)?;
+            let mut bad = filter.copies(&fresh, tries).into_iter().peekable();
+            for row in 0..tries {
+                if bad.next_if_eq(&row).is_some() {
+                    continue;
+                }
+                let Some(target) = open.pop() else { break };
+                for (values, fresh) in values.iter_mut().zip(&fresh) {
+                    match (values, fresh) {
+                        (Values::Number(values), Values::Number(fresh)) => values[target] = fresh[row],
+                        (Values::Code(values), Values::Code(fresh)) => values[target] = fresh[row],
+                        _ => {}
+                    }
+                }
+            }
+        }
+        if open.is_empty() {
+            return Ok(());
+        }
+        Err(Error::data(format!(
+            "filter_copies: {} of {rows} generated rows still equal a training row after {MAX_ROUNDS} rounds of fresh draws: the \
+             columns have too few distinct combinations for rows that are nobody's; add columns, or allow copies with \
+             filter_copies => false",
+            open.len()
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests;

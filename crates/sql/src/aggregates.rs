@@ -1,0 +1,76 @@
+//! The registry of aggregates. An aggregate is one file here, one line below and one `.slt`. What it computes lives in the
+//! algorithm crates as a mergeable summary; the accumulators here only adapt.
+
+mod dcr;
+mod k_anonymity;
+mod mia_score;
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray};
+use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, Field, FieldRef, Float64Type};
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::AggregateUDF;
+use datafusion::logical_expr::function::AccumulatorArgs;
+
+/// Every aggregate.
+pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
+    vec![
+        Arc::new(AggregateUDF::from(k_anonymity::KAnonymity::default())),
+        Arc::new(AggregateUDF::from(dcr::Dcr::default())),
+        Arc::new(AggregateUDF::from(mia_score::MiaScore::default())),
+    ]
+}
+
+/// Fails for `f(DISTINCT ...)`: dropping equal rows would change every figure without a word.
+fn refuse_distinct(args: &AccumulatorArgs) -> Result<()> {
+    if args.is_distinct {
+        return Err(DataFusionError::Plan(format!(
+            "{}(DISTINCT ...) is not supported: equal rows are different people; leave out DISTINCT",
+            args.name.split('(').next().unwrap_or_default()
+        )));
+    }
+    Ok(())
+}
+
+/// One list as a scalar: what a state consists of.
+fn list(values: ArrayRef) -> ScalarValue {
+    let item = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+    let offsets = OffsetBuffer::from_lengths([values.len()]);
+    ScalarValue::List(Arc::new(ListArray::new(item, offsets, values, None)))
+}
+
+/// Field of a state that is a list.
+fn list_field(name: String, item: DataType) -> FieldRef {
+    Arc::new(Field::new(name, DataType::new_list(item, true), true))
+}
+
+/// The elements of row `row` of a column of lists.
+fn elements(states: &ArrayRef, row: usize) -> Result<ArrayRef> {
+    let lists = states
+        .as_list_opt::<i32>()
+        .ok_or_else(|| DataFusionError::Internal(format!("a state of type {}", states.data_type())))?;
+    Ok(lists.value(row))
+}
+
+/// Elements of row `row` as numbers.
+fn numbers<T: ArrowPrimitiveType>(states: &ArrayRef, row: usize) -> Result<PrimitiveArray<T>> {
+    let values = elements(states, row)?;
+    values
+        .as_primitive_opt::<T>()
+        .cloned()
+        .ok_or_else(|| DataFusionError::Internal(format!("a state of {}", values.data_type())))
+}
+
+/// Numbers of a column; NULL is NaN.
+fn floats(column: &ArrayRef) -> Result<Vec<f64>> {
+    let column = column
+        .as_primitive_opt::<Float64Type>()
+        .ok_or_else(|| DataFusionError::Internal(format!("an argument of type {}", column.data_type())))?;
+    Ok(match column.null_count() {
+        0 => column.values().to_vec(),
+        _ => column.iter().map(|v| v.unwrap_or(f64::NAN)).collect(),
+    })
+}

@@ -1,0 +1,100 @@
+//! `k_anonymity(quasi_identifier, ...)`: size of the smallest equivalence class.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::datatypes::{DataType, FieldRef, UInt64Type};
+use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use lookalike_anonymize::KAnonymitySummary;
+
+use super::{elements, list, list_field, numbers, refuse_distinct};
+use crate::error::engine_error;
+
+/// `k_anonymity(column, ...) -> BIGINT UNSIGNED`: rows of the smallest class of equal combinations, NULL being a value of
+/// its own; NULL without rows.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct KAnonymity {
+    signature: Signature,
+}
+
+impl Default for KAnonymity {
+    fn default() -> Self {
+        Self { signature: Signature::variadic_any(Volatility::Immutable) }
+    }
+}
+
+impl AggregateUDFImpl for KAnonymity {
+    fn name(&self) -> &str {
+        "k_anonymity"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::UInt64)
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        refuse_distinct(&args)?;
+        let fields = args.expr_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect();
+        let converter = RowConverter::new(fields)?;
+        Ok(Box::new(KAnonymityAccumulator { converter, summary: KAnonymitySummary::new() }))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        let field = |name: &str, item| list_field(format!("{}[{name}]", args.name), item);
+        Ok(vec![field("keys", DataType::Binary), field("counts", DataType::UInt64)])
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
+    }
+}
+
+#[derive(Debug)]
+struct KAnonymityAccumulator {
+    converter: RowConverter,
+    summary: KAnonymitySummary,
+}
+
+impl Accumulator for KAnonymityAccumulator {
+    fn update_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
+        self.summary.update(&self.converter.convert_columns(columns)?);
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(ScalarValue::UInt64(self.summary.finish()))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.converter.size() + self.summary.memory()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let (keys, counts) = self.summary.state().map_err(engine_error)?;
+        Ok(vec![list(Arc::new(keys)), list(Arc::new(counts))])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let [keys, counts] = states else {
+            return Err(DataFusionError::Internal(format!("a state of k_anonymity of {} columns", states.len())));
+        };
+        for row in 0..keys.len() {
+            let counts = numbers::<UInt64Type>(counts, row)?;
+            let keys = elements(keys, row)?;
+            let keys = keys
+                .as_binary_opt::<i32>()
+                .ok_or_else(|| DataFusionError::Internal(format!("keys of type {}", keys.data_type())))?;
+            self.summary.merge_state(keys, &counts).map_err(engine_error)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,267 @@
+//! The full front: `f(relation, ..., option => value)` with names, views, CTEs, sub-queries and `TABLE(name)`.
+
+use datafusion::common::DFSchema;
+use datafusion::error::Result;
+use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::sql::sqlparser::ast::{
+    Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TableFactor,
+    TableFunctionArgs, Value as SqlValue,
+};
+use lookalike_core::{Error, ParamKind, closest};
+
+use super::constant::to_literal;
+use super::udtf::{TABLE_BY_NAME, relation_options, require_relations, role};
+use crate::error::engine_error;
+use crate::function::TableFunction;
+use crate::functions::{FUNCTIONS, function};
+use crate::node::LookalikeNode;
+
+/// Plans calls of the registry's table functions; leaves everything else to the engine.
+#[derive(Debug)]
+pub(crate) struct FunctionPlanner;
+
+impl RelationPlanner for FunctionPlanner {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        let (called, lateral) = match &relation {
+            TableFactor::Table { name, args: Some(_), .. } => (called(name), false),
+            TableFactor::Function { name, lateral, .. } => (called(name), *lateral),
+            _ => (None, false),
+        };
+        let Some(function) = called else {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        };
+        let place = |e: Error| engine_error(e.within(function.name().to_uppercase()));
+        if lateral {
+            return Err(place(Error::argument(
+                "LATERAL is not supported: the function reads whole relations, not one row after another",
+            )));
+        }
+        let (args, alias) = match relation {
+            TableFactor::Table { args: Some(TableFunctionArgs { args, .. }), alias, .. } => (args, alias),
+            TableFactor::Function { args, alias, .. } => (args, alias),
+            other => return Ok(RelationPlanning::Original(Box::new(other))),
+        };
+        let plan = plan_call(function, args, context)?;
+        Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
+    }
+}
+
+fn called(name: &ObjectName) -> Option<&'static dyn TableFunction> {
+    match name.0.as_slice() {
+        [part] => part.as_ident().and_then(|ident| function(&ident.value.to_lowercase())),
+        _ => None,
+    }
+}
+
+fn plan_call(
+    function: &'static dyn TableFunction,
+    args: Vec<FunctionArg>,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let place = |e: Error| engine_error(e.within(function.name().to_uppercase()));
+    let specs = function.options();
+    let mut inputs: Vec<(String, LogicalPlan)> = Vec::new();
+    let mut from_options: Vec<(String, LogicalPlan)> = Vec::new();
+    let mut options: Vec<(String, Expr)> = Vec::new();
+    for arg in args {
+        let (name, arg) = match arg {
+            FunctionArg::Unnamed(arg) => (None, arg),
+            FunctionArg::Named { name, arg, .. } => (Some(name.value.to_lowercase()), arg),
+            FunctionArg::ExprNamed { name: SqlExpr::Identifier(name), arg, .. } => {
+                (Some(name.value.to_lowercase()), arg)
+            }
+            FunctionArg::ExprNamed { name, .. } => {
+                return Err(place(Error::argument(format!("'{name}' is not an option's name"))));
+            }
+        };
+        let FunctionArgExpr::Expr(arg) = arg else {
+            return Err(place(Error::argument(format!("{arg} is neither a relation nor an option"))));
+        };
+        let Some(name) = name else {
+            if !options.is_empty() {
+                return Err(place(Error::argument(format!("the relation {arg} comes after options: relations come first"))));
+            }
+            // A struct in the last place is the plain front's way of giving options: both fronts read it.
+            if let SqlExpr::Dictionary(fields) = arg {
+                for field in fields {
+                    let name = field.key.value.to_lowercase();
+                    plan_option(function, name, *field.value, &mut options, &mut from_options, context)?;
+                }
+                continue;
+            }
+            let role = role(function, inputs.len()).map_err(|e| place(explain_stray(e, &arg)))?;
+            let plan = plan_argument(arg, context)
+                .map_err(|e| e.context(format!("{}, relation '{role}'", function.name().to_uppercase())))?;
+            inputs.push((role, plan));
+            continue;
+        };
+        if !specs.iter().any(|s| s.name == name)
+            && let Some(i) = function.relations().iter().position(|r| r.name == name)
+        {
+            // Relations may be named as well, in their order.
+            if i != inputs.len() {
+                return Err(place(Error::argument(format!("the relation '{name}' is argument {}", i + 1))));
+            }
+            inputs.push((name, plan_argument(arg, context)?));
+            continue;
+        }
+        plan_option(function, name, arg, &mut options, &mut from_options, context)?;
+    }
+    require_relations(function, inputs.len()).map_err(place)?;
+    inputs.extend(from_options);
+    Ok(LookalikeNode::try_new(function, options, inputs)?.into_plan())
+}
+
+fn explain_stray(error: Error, arg: &SqlExpr) -> Error {
+    Error::argument(format!("{} (found {arg})", error.message()))
+}
+
+fn plan_option(
+    function: &'static dyn TableFunction,
+    name: String,
+    arg: SqlExpr,
+    options: &mut Vec<(String, Expr)>,
+    inputs: &mut Vec<(String, LogicalPlan)>,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<()> {
+    let place = |e: Error| engine_error(e.within(function.name().to_uppercase()));
+    let kind = function.options().iter().find(|s| s.name == name).map(|s| s.kind);
+    match (kind, arg) {
+        (Some(ParamKind::Relation), arg) => {
+            let text = arg.to_string();
+            inputs.push((name.clone(), plan_argument(arg, context)?));
+            options.push((name, lit(text)));
+        }
+        (_, SqlExpr::Identifier(ident)) if ident.quote_style.is_none_or(|q| q == '"') => {
+            return Err(place(Error::argument(format!(
+                "option '{name}' is the name {ident}: write strings in single quotes, {name} => '{}'",
+                ident.value
+            ))));
+        }
+        (kind, arg) => {
+            let expr = context.sql_to_expr(arg, &DFSchema::empty())?;
+            if kind == Some(ParamKind::Relations) {
+                let value = super::constant::constant(&name, expr, &function.options()).map_err(place)?.1;
+                if let Some(value) = value {
+                    for (role, table) in relation_options(function, &name, &value).map_err(place)? {
+                        inputs.push((role, plan_string(&table, context)?));
+                    }
+                    options.push((name, to_literal(&value)?));
+                }
+            } else {
+                options.push((name, expr));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Plans a relation argument.
+fn plan_argument(arg: SqlExpr, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    match arg {
+        SqlExpr::Nested(inner) => plan_argument(*inner, context),
+        SqlExpr::Subquery(query) => {
+            context.plan(TableFactor::Derived { lateral: false, subquery: query, alias: None, sample: None })
+        }
+        SqlExpr::Identifier(ident) => plan_name(vec![ident], context),
+        SqlExpr::CompoundIdentifier(idents) => plan_name(idents, context),
+        SqlExpr::Value(value) => match value.value {
+            SqlValue::SingleQuotedString(name) | SqlValue::DoubleQuotedString(name) => plan_string(&name, context),
+            other => Err(engine_error(not_a_relation(&other.to_string()))),
+        },
+        SqlExpr::Function(call) => {
+            let args = match call.args {
+                FunctionArguments::List(list) => list.args,
+                FunctionArguments::Subquery(query) => {
+                    return plan_argument(SqlExpr::Subquery(query), context);
+                }
+                FunctionArguments::None => vec![],
+            };
+            let is_table = call.name.to_string().eq_ignore_ascii_case("table");
+            match <[FunctionArg; 1]>::try_from(args) {
+                Ok([FunctionArg::Unnamed(FunctionArgExpr::Expr(inner))]) if is_table => plan_argument(inner, context),
+                Ok([arg]) => plan_nested_call(call.name, vec![arg], context),
+                Err(args) => plan_nested_call(call.name, args, context),
+            }
+        }
+        other => Err(engine_error(not_a_relation(&other.to_string()))),
+    }
+}
+
+fn plan_nested_call(
+    name: ObjectName,
+    args: Vec<FunctionArg>,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    context.plan(TableFactor::Table {
+        name,
+        alias: None,
+        args: Some(TableFunctionArgs { args, settings: None }),
+        with_hints: vec![],
+        version: None,
+        with_ordinality: false,
+        partitions: vec![],
+        json_path: None,
+        sample: None,
+        index_hints: vec![],
+    })
+}
+
+fn not_a_relation(found: &str) -> Error {
+    Error::argument(format!(
+        "{found} is not a relation: name a table, view or CTE, write a sub-query in parentheses, TABLE(name), or a string \
+         holding a table name"
+    ))
+}
+
+/// A CTE or a table that the statement mentions elsewhere is known to the planner; any other name is looked up in the
+/// session through the internal table function.
+fn plan_name(idents: Vec<Ident>, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    let normalized: Vec<String> = idents.iter().map(|i| context.normalize_ident(i.clone())).collect();
+    let known = context.plan(TableFactor::Table {
+        name: ObjectName::from(idents),
+        alias: None,
+        args: None,
+        with_hints: vec![],
+        version: None,
+        with_ordinality: false,
+        partitions: vec![],
+        json_path: None,
+        sample: None,
+        index_hints: vec![],
+    });
+    if known.is_ok() {
+        return known;
+    }
+    let quoted: Vec<String> = normalized.iter().map(|n| format!("\"{}\"", n.replace('"', "\"\""))).collect();
+    let by_name = context.context_provider().get_table_function_source(TABLE_BY_NAME, vec![lit(quoted.join("."))]);
+    match by_name {
+        Ok(source) => LogicalPlanBuilder::scan(normalized.join("."), source, None)?.build(),
+        Err(_) => {
+            let name = normalized.join(".");
+            let hint = closest(&name, FUNCTIONS.iter().map(|f| f.name())).map_or(String::new(), |f| {
+                format!("; '{f}' is a function, called as {f}(...)")
+            });
+            Err(engine_error(Error::argument(format!(
+                "there is no table '{name}': name a table, view or CTE, write a sub-query in parentheses, or a string \
+                 holding a table name{hint}"
+            ))))
+        }
+    }
+}
+
+fn plan_string(name: &str, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    let parsed = datafusion::common::TableReference::parse_str(name);
+    if !name.contains('/')
+        && let Ok(plan) = plan_name(parsed.to_vec().into_iter().map(|p| Ident::with_quote('"', p)).collect(), context)
+    {
+        return Ok(plan);
+    }
+    let source = context.context_provider().get_table_function_source(TABLE_BY_NAME, vec![lit(name)])?;
+    LogicalPlanBuilder::scan(name, source, None)?.build()
+}

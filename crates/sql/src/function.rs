@@ -1,0 +1,148 @@
+//! What a table function is to this layer: a page of documentation, a table of options, a schema and an operation.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use lookalike_core::{EncodeSpec, Error, FrameBuilder, Job, Options, ParamSpec, Reservation, Result};
+
+/// A positional relation argument.
+#[derive(Debug, Clone, Copy)]
+pub struct RelationSpec {
+    /// Name in messages and EXPLAIN.
+    pub name: &'static str,
+    /// Whether the call fails without it.
+    pub required: bool,
+    /// What it holds.
+    pub purpose: &'static str,
+}
+
+/// One table function of the registry. Each exists in two fronts, relation planner and plain table function, which both
+/// come here.
+pub trait TableFunction: Debug + Send + Sync {
+    /// Name in SQL, lower case.
+    fn name(&self) -> &'static str;
+    /// One sentence for listings.
+    fn summary(&self) -> &'static str;
+    /// Positional relations.
+    fn relations(&self) -> &'static [RelationSpec];
+    /// All options.
+    fn options(&self) -> Vec<ParamSpec>;
+    /// Options that shape the output's schema: they must be constants, not parameters.
+    fn schema_options(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// The output's schema, after checking everything that can be checked from options and input schemas.
+    fn schema(&self, call: &Call) -> Result<SchemaRef>;
+    /// The operation for a call whose options are all known.
+    fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>>;
+}
+
+/// A call: checked options and the schemas of its inputs.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Options, checked against the function's table.
+    pub options: Options,
+    /// Inputs by role: names of the positional relations, `option` or `option.key` of relations given by option.
+    pub inputs: Vec<(String, SchemaRef)>,
+}
+
+impl Call {
+    /// Position of the input of a role.
+    pub fn position(&self, role: &str) -> Option<usize> {
+        self.inputs.iter().position(|(r, _)| r == role)
+    }
+
+    /// Schema of the input of a role.
+    pub fn input(&self, role: &str) -> Option<&SchemaRef> {
+        self.position(role).map(|i| &self.inputs[i].1)
+    }
+
+    /// Schema of an input that is always there.
+    pub fn required(&self, role: &str) -> Result<&SchemaRef> {
+        self.input(role).ok_or_else(|| Error::internal(format!("input '{role}' is missing from the plan")))
+    }
+
+    /// The seed; the planner has set a fresh one where the call gave none.
+    pub fn seed(&self) -> u64 {
+        self.options.int("seed").unwrap_or_default().unsigned_abs()
+    }
+}
+
+/// What an operation needs of one input.
+#[derive(Debug, Clone, Default)]
+pub struct Want {
+    /// Encode these columns.
+    pub encode: Option<EncodeSpec>,
+    /// Keep the rows themselves as well.
+    pub keep: bool,
+    /// Cast the columns to the types they have here, by name, before encoding.
+    pub like: Option<SchemaRef>,
+}
+
+/// One input, read completely.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// Encoded columns, a builder for each partition in order.
+    pub builders: Vec<FrameBuilder>,
+    /// The rows, when kept: the same rows in the same order as in the builders.
+    pub batches: Vec<RecordBatch>,
+    /// Memory held for both.
+    pub memory: Vec<Reservation>,
+}
+
+/// What a call does with its inputs.
+pub trait Operation: Debug + Send + Sync {
+    /// What is needed of each input, in the order of the call's inputs.
+    fn wants(&self) -> Vec<Want>;
+    /// Computes the result once; its chunks may be large in total and are made on demand.
+    fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Arc<dyn Output>>;
+}
+
+/// A result in chunks that can be made independently and in any order.
+pub trait Output: Send + Sync {
+    /// Number of chunks.
+    fn chunks(&self) -> u64;
+    /// Rows before a chunk.
+    fn start(&self, chunk: u64) -> u64;
+    /// One chunk, in the schema of the function.
+    fn chunk(&self, chunk: u64, job: &Job) -> Result<RecordBatch>;
+}
+
+/// An output of ready batches.
+pub struct Batches {
+    batches: Vec<RecordBatch>,
+    starts: Vec<u64>,
+}
+
+impl Batches {
+    /// The batches in order.
+    pub fn new(batches: Vec<RecordBatch>) -> Self {
+        let starts = starts(batches.iter().map(|b| b.num_rows() as u64));
+        Self { batches, starts }
+    }
+}
+
+/// Running totals before each element.
+pub fn starts(lengths: impl Iterator<Item = u64>) -> Vec<u64> {
+    lengths
+        .scan(0, |sum, n| {
+            let start = *sum;
+            *sum += n;
+            Some(start)
+        })
+        .collect()
+}
+
+impl Output for Batches {
+    fn chunks(&self) -> u64 {
+        self.batches.len() as u64
+    }
+    fn start(&self, chunk: u64) -> u64 {
+        self.starts[chunk as usize]
+    }
+    fn chunk(&self, chunk: u64, _: &Job) -> Result<RecordBatch> {
+        Ok(self.batches[chunk as usize].clone())
+    }
+}

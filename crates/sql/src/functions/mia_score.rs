@@ -1,0 +1,276 @@
+//! MIA_SCORE(members, non_members, synthetic): membership inference scores of every target.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array, new_empty_array};
+use datafusion::arrow::compute::{cast, concat, take};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use lookalike_attacks::{ATTACKS, Attack, score_units, split_reference};
+use lookalike_core::{
+    Default, EncodeSpec, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, Value, closest, list_names,
+};
+
+use super::common::{COLUMNS, IDENTIFIERS, PRIVACY_UNIT, SEED, comparison};
+use crate::exec::encode_together;
+use crate::function::{Batches, Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
+
+/// MIA_SCORE as a table function.
+#[derive(Debug)]
+pub struct MiaScore;
+
+const ATTACKS_OPTION: ParamSpec = ParamSpec {
+    name: "attacks",
+    kind: ParamKind::Names,
+    default: Default::Unset("all attacks"),
+    purpose: "Names of attacks, as LOOKALIKE_ATTACKS() lists them.",
+};
+
+const REFERENCE: ParamSpec = ParamSpec {
+    name: "reference",
+    kind: ParamKind::Relation,
+    default: Default::Unset("half of the non-members, drawn by content and seed and then not scored"),
+    purpose: "Other real rows of the same population that the attacker has, for attacks that compare with them.",
+};
+
+impl TableFunction for MiaScore {
+    fn name(&self) -> &'static str {
+        "mia_score"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Membership inference: the score each attack gives to every member and non-member, one row a target and attack; \
+         the aggregate mia_score(score, is_member) turns them into figures."
+    }
+
+    fn relations(&self) -> &'static [RelationSpec] {
+        &[
+            RelationSpec { name: "members", required: true, purpose: "rows the generator was trained on" },
+            RelationSpec { name: "non_members", required: true, purpose: "rows of the same population it never saw" },
+            RelationSpec { name: "synthetic", required: true, purpose: "the synthetic rows" },
+        ]
+    }
+
+    fn options(&self) -> Vec<ParamSpec> {
+        let mut options = vec![ATTACKS_OPTION, REFERENCE, SEED, COLUMNS, IDENTIFIERS, PRIVACY_UNIT];
+        for param in ATTACKS.iter().flat_map(|a| a.params()) {
+            if options.iter().all(|o| o.name != param.name) {
+                options.push(*param);
+            }
+        }
+        options
+    }
+
+    fn schema_options(&self) -> &'static [&'static str] {
+        &["identifiers", "privacy_unit"]
+    }
+
+    fn schema(&self, call: &Call) -> Result<SchemaRef> {
+        attacks(&call.options)?;
+        comparison(call, "members", &["synthetic"])?;
+        let mut fields = vec![
+            Arc::new(Field::new("attack", DataType::Utf8, false)),
+            Arc::new(Field::new("is_member", DataType::Boolean, false)),
+            Arc::new(Field::new("score", DataType::Float64, false)),
+        ];
+        fields.extend(keys(call)?);
+        Ok(Arc::new(Schema::new(fields)))
+    }
+
+    fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>> {
+        Ok(Arc::new(Score {
+            schema: self.schema(call)?,
+            like: Arc::clone(call.required("members")?),
+            specs: comparison(call, "members", &["synthetic"])?,
+            attacks: attacks(&call.options)?,
+            options: call.options.clone(),
+            seed: call.seed(),
+        }))
+    }
+}
+
+/// Key columns: the person, or the identifiers named in the call.
+fn keys(call: &Call) -> Result<Vec<FieldRef>> {
+    let names = match call.options.text("privacy_unit") {
+        Some(unit) => vec![unit.to_string()],
+        None => call.options.names("identifiers"),
+    };
+    let (members, others) = (call.required("members")?, call.required("non_members")?);
+    names
+        .iter()
+        .map(|name| {
+            if others.column_with_name(name).is_none() {
+                return Err(Error::argument(format!("identifiers: the relation 'non_members' has no column '{name}'")));
+            }
+            if matches!(name.as_str(), "attack" | "is_member" | "score") {
+                return Err(Error::argument(format!("the key column '{name}' has a name of the result: rename it with AS")));
+            }
+            let field = members.field_with_name(name).map_err(|e| Error::internal(e.to_string()))?;
+            Ok(Arc::new(field.clone().with_nullable(true)))
+        })
+        .collect()
+}
+
+fn attacks(options: &Options) -> Result<Vec<&'static dyn Attack>> {
+    let names = options.names("attacks");
+    if names.is_empty() {
+        if options.get("attacks").is_some() {
+            return Err(Error::argument("option 'attacks' is empty, allowed is at least one name"));
+        }
+        return Ok(ATTACKS.to_vec());
+    }
+    super::common::distinct("attacks", &names)?;
+    names
+        .iter()
+        .map(|name| {
+            ATTACKS.iter().copied().find(|a| a.name() == name.to_lowercase()).ok_or_else(|| {
+                let known = || ATTACKS.iter().map(|a| a.name());
+                let hint = closest(name, known()).map(|c| format!("; did you mean '{c}'?")).unwrap_or_default();
+                Error::argument(format!("there is no attack '{name}'{hint} (attacks: {})", list_names(known())))
+            })
+        })
+        .collect()
+}
+
+struct Score {
+    schema: SchemaRef,
+    like: SchemaRef,
+    specs: Vec<EncodeSpec>,
+    attacks: Vec<&'static dyn Attack>,
+    options: Options,
+    seed: u64,
+}
+
+impl std::fmt::Debug for Score {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Score({:?})", self.attacks.iter().map(|a| a.name()).collect::<Vec<_>>())
+    }
+}
+
+/// Targets of one side: their rows, and the key columns of each row.
+struct Targets {
+    is_member: bool,
+    frame: Frame,
+    keys: Vec<ArrayRef>,
+}
+
+impl Operation for Score {
+    fn wants(&self) -> Vec<Want> {
+        let has_keys = self.schema.fields().len() > 3;
+        let want = |(i, spec): (usize, &EncodeSpec)| Want {
+            encode: Some(spec.clone()),
+            keep: has_keys && i < 2,
+            like: Some(Arc::clone(&self.like)),
+        };
+        self.specs.iter().enumerate().map(want).collect()
+    }
+
+    fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Arc<dyn Output>> {
+        let relations = encode_together(inputs, job)?;
+        let [members, non_members, synthetic, rest @ ..] = relations.as_slice() else {
+            return Err(Error::internal("mia_score without its relations"));
+        };
+        for (role, relation) in [("members", members), ("non_members", non_members)] {
+            if relation.frame.rows() == 0 {
+                return Err(Error::data(format!("the relation '{role}' has no rows to score")));
+            }
+        }
+        let given = rest.first().map(|r| &r.frame);
+        let mut batches = Vec::new();
+        // Both sides with all non-members, and without those that serve as reference.
+        let whole = [
+            Targets { is_member: true, frame: members.frame.clone(), keys: self.keys(&members.batches)? },
+            Targets { is_member: false, frame: non_members.frame.clone(), keys: self.keys(&non_members.batches)? },
+        ];
+        let _memory = job.reserve(members.frame.memory() + 2 * non_members.frame.memory(), "targets")?;
+        let mut halves: Option<(Targets, Frame)> = None;
+        for attack in &self.attacks {
+            let options = attack_options(*attack, &self.options)?;
+            let (non_members, reference) = if attack.needs_reference() && given.is_none() {
+                let (targets, reference) = match &halves {
+                    Some(halves) => halves,
+                    None => halves.insert(self.split(&whole[1])?),
+                };
+                (targets, Some(reference))
+            } else {
+                (&whole[1], given)
+            };
+            for targets in [&whole[0], non_members] {
+                let scores =
+                    attack.score(&targets.frame, &synthetic.frame, reference, &options, self.seed, job)?;
+                batches.push(self.batch(*attack, targets, &scores)?);
+            }
+        }
+        Ok(Arc::new(Batches::new(batches)))
+    }
+}
+
+/// The options of one attack out of those of the call.
+fn attack_options(attack: &dyn Attack, options: &Options) -> Result<Options> {
+    let given: Vec<(String, Value)> = attack
+        .params()
+        .iter()
+        .filter_map(|p| options.get(p.name).map(|v| (p.name.to_string(), v.clone())))
+        .collect();
+    Options::check(attack.params(), &given)
+}
+
+impl Score {
+    fn keys(&self, batches: &[RecordBatch]) -> Result<Vec<ArrayRef>> {
+        self.schema.fields()[3..]
+            .iter()
+            .map(|field| {
+                let parts = batches
+                    .iter()
+                    .map(|b| {
+                        let column = b
+                            .column_by_name(field.name())
+                            .ok_or_else(|| Error::internal(format!("key column '{}' is gone", field.name())))?;
+                        Ok(cast(column, field.data_type())?)
+                    })
+                    .collect::<Result<Vec<ArrayRef>>>()?;
+                let parts: Vec<_> = parts.iter().map(|p| p.as_ref()).collect();
+                Ok(if parts.is_empty() { new_empty_array(field.data_type()) } else { concat(&parts)? })
+            })
+            .collect()
+    }
+
+    /// Non-members that are scored, and those that serve as reference.
+    fn split(&self, non_members: &Targets) -> Result<(Targets, Frame)> {
+        let (scored, reference) = split_reference(&non_members.frame, self.seed)?;
+        let rows = UInt32Array::from(scored.clone());
+        let keys = non_members.keys.iter().map(|k| Ok(take(k, &rows, None)?)).collect::<Result<_>>()?;
+        let targets = Targets { is_member: false, frame: non_members.frame.gather(&scored), keys };
+        Ok((targets, non_members.frame.gather(&reference)))
+    }
+
+    fn batch(&self, attack: &dyn Attack, targets: &Targets, scores: &[f64]) -> Result<RecordBatch> {
+        // One row a person: any of its rows has its key.
+        let (scores, rows) = match targets.frame.units() {
+            None => (scores.to_vec(), None),
+            Some(units) => {
+                let mut first = vec![u32::MAX; units.count as usize];
+                for (row, &unit) in units.codes.iter().enumerate() {
+                    let slot = &mut first[unit as usize];
+                    *slot = (*slot).min(row as u32);
+                }
+                let of_persons = score_units(&targets.frame, scores)?;
+                let present = of_persons.into_iter().zip(first).filter(|(_, row)| *row != u32::MAX);
+                let (scores, rows): (Vec<f64>, Vec<u32>) = present.unzip();
+                (scores, Some(UInt32Array::from(rows)))
+            }
+        };
+        let n = scores.len();
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(attack.name(), n))),
+            Arc::new(BooleanArray::from(vec![targets.is_member; n])),
+            Arc::new(Float64Array::from(scores)),
+        ];
+        for key in &targets.keys {
+            columns.push(match &rows {
+                Some(rows) => take(key, rows, None)?,
+                None => Arc::clone(key),
+            });
+        }
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}

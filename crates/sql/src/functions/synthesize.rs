@@ -1,0 +1,179 @@
+//! SYNTHESIZE(input, ...): rows of people who do not exist, in the input's schema.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::SchemaRef;
+use lookalike_core::{
+    Default, EncodeSpec, Error, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result, Value,
+};
+use lookalike_models::{MODELS, SynthesizeParams, Synthesizer, model};
+
+use super::common::{IDENTIFIERS, PRIVACY_UNIT, SEED, distinct, require_column};
+use crate::exec::encode_together;
+use crate::function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
+
+/// SYNTHESIZE as a table function.
+#[derive(Debug)]
+pub struct Synthesize;
+
+/// More rows than this are a slip of the keyboard.
+const MAX_ROWS: i64 = 1_000_000_000_000;
+
+const OPTIONS: [ParamSpec; 4] = [
+    ParamSpec {
+        name: "model",
+        kind: ParamKind::Text,
+        default: Default::Text("auto"),
+        purpose: "Generator, as LOOKALIKE_MODELS() lists them.",
+    },
+    ParamSpec {
+        name: "rows",
+        kind: ParamKind::Int { min: 0, max: MAX_ROWS },
+        default: Default::Unset("as many as the input has"),
+        purpose: "Rows to make.",
+    },
+    ParamSpec {
+        name: "min_category_count",
+        kind: ParamKind::Int { min: 1, max: u32::MAX as i64 },
+        default: Default::Int(5),
+        purpose: "Categories held by fewer persons are never emitted.",
+    },
+    ParamSpec {
+        name: "filter_copies",
+        kind: ParamKind::Bool,
+        default: Default::Bool(true),
+        purpose: "Rows that equal an input row in all columns but identifiers are drawn again.",
+    },
+];
+
+impl TableFunction for Synthesize {
+    fn name(&self) -> &'static str {
+        "synthesize"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Rows drawn from a model of the input, in exactly the input's schema; identifiers are replaced by fresh ones."
+    }
+
+    fn relations(&self) -> &'static [RelationSpec] {
+        &[RelationSpec { name: "input", required: true, purpose: "the rows to learn from" }]
+    }
+
+    fn options(&self) -> Vec<ParamSpec> {
+        let mut options: Vec<ParamSpec> = OPTIONS.to_vec();
+        options.extend([SEED, IDENTIFIERS, PRIVACY_UNIT]);
+        for param in MODELS.iter().flat_map(|m| m.params()) {
+            if options.iter().all(|o| o.name != param.name) {
+                options.push(*param);
+            }
+        }
+        options
+    }
+
+    fn schema(&self, call: &Call) -> Result<SchemaRef> {
+        let input = call.required("input")?;
+        model_options(&call.options)?;
+        let spec = spec(call)?;
+        FrameBuilder::new(Arc::clone(input), spec)?;
+        Ok(Arc::clone(input))
+    }
+
+    fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>> {
+        let options = &call.options;
+        let params = SynthesizeParams {
+            model: options.text("model").unwrap_or("auto").to_lowercase(),
+            rows: options.int("rows").map(i64::unsigned_abs),
+            seed: call.seed(),
+            min_category_count: options.int("min_category_count").map_or(1, |n| n as u32),
+            filter_copies: options.bool("filter_copies"),
+        };
+        Ok(Arc::new(Fit {
+            schema: self.schema(call)?,
+            spec: spec(call)?,
+            params,
+            model_options: model_options(options)?,
+        }))
+    }
+}
+
+/// How the input is encoded. The person's column is an identifier as well as the unit: every synthetic row is a person
+/// of its own.
+fn spec(call: &Call) -> Result<EncodeSpec> {
+    let input = call.required("input")?;
+    let mut identifiers = call.options.names("identifiers");
+    distinct("identifiers", &identifiers)?;
+    identifiers.iter().try_for_each(|name| require_column("identifiers", name, input))?;
+    let unit = call.options.text("privacy_unit").map(str::to_string);
+    if let Some(unit) = &unit {
+        require_column("privacy_unit", unit, input)?;
+        if !identifiers.contains(unit) {
+            identifiers.push(unit.clone());
+        }
+    }
+    let columns = Some(input.fields().iter().map(|f| f.name().clone()).collect());
+    Ok(EncodeSpec { columns, identifiers, unit, detect_identifiers: true })
+}
+
+/// The options of the chosen model out of those of the call. An option of another model is an error.
+fn model_options(options: &Options) -> Result<Options> {
+    let chosen = model(options.text("model").unwrap_or("auto"))?;
+    let given: Vec<(String, Value)> = chosen
+        .params()
+        .iter()
+        .filter_map(|p| options.get(p.name).map(|v| (p.name.to_string(), v.clone())))
+        .collect();
+    Options::check(chosen.params(), &given)
+}
+
+#[derive(Debug)]
+struct Fit {
+    schema: SchemaRef,
+    spec: EncodeSpec,
+    params: SynthesizeParams,
+    model_options: Options,
+}
+
+impl Operation for Fit {
+    fn wants(&self) -> Vec<Want> {
+        vec![Want { encode: Some(self.spec.clone()), ..Want::default() }]
+    }
+
+    fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Arc<dyn Output>> {
+        let input = encode_together(inputs, job)?.pop().ok_or_else(|| Error::internal("no input"))?;
+        let synthesizer = Synthesizer::fit(input.frame, self.params.clone(), &self.model_options, job)?;
+        let report = synthesizer.report();
+        job.count("persons_trained", report.units as usize);
+        job.count("epochs", report.epochs as usize);
+        Ok(Arc::new(Sample { schema: Arc::clone(&self.schema), synthesizer, _memory: input.memory }))
+    }
+}
+
+struct Sample {
+    schema: SchemaRef,
+    synthesizer: Synthesizer,
+    _memory: Vec<Reservation>,
+}
+
+impl Output for Sample {
+    fn chunks(&self) -> u64 {
+        self.synthesizer.blocks()
+    }
+
+    fn start(&self, chunk: u64) -> u64 {
+        chunk * Synthesizer::BLOCK_ROWS as u64
+    }
+
+    fn chunk(&self, chunk: u64, job: &Job) -> Result<RecordBatch> {
+        let block = self.synthesizer.block(chunk, job)?;
+        let columns = self
+            .synthesizer
+            .columns()
+            .iter()
+            .zip(&block.values)
+            .map(|(column, values)| column.decode(values, block.first_row, block.rows))
+            .collect::<Result<Vec<ArrayRef>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(block.rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+}
