@@ -54,7 +54,6 @@ pub(crate) fn new_raw(data_type: &DataType) -> Option<Raw> {
 }
 
 impl Raw {
-
     /// Bytes on the heap.
     pub fn memory(&self) -> usize {
         match self {

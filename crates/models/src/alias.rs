@@ -20,7 +20,8 @@ impl Alias {
         let n = weights.len() as u128;
         // Weights scaled so that a full slot is `total`.
         let mut rest: Vec<u128> = weights.iter().map(|&w| u128::from(w) * n).collect();
-        let (mut small, mut large): (Vec<u32>, Vec<u32>) = (0..weights.len() as u32).partition(|&i| rest[i as usize] < total);
+        let (mut small, mut large): (Vec<u32>, Vec<u32>) =
+            (0..weights.len() as u32).partition(|&i| rest[i as usize] < total);
         let mut slots: Vec<(u64, u32)> = (0..weights.len() as u32).map(|i| (1 << 32, i)).collect();
         while let (Some(&s), Some(&l)) = (small.last(), large.last()) {
             small.pop();

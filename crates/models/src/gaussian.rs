@@ -75,9 +75,18 @@ impl Model for Gaussian {
 enum Part {
     Omitted,
     /// Moments of the present values.
-    Number { mean: f64, sd: f64, present: u64, missing: u64 },
+    Number {
+        mean: f64,
+        sd: f64,
+        present: u64,
+        missing: u64,
+    },
     /// Rows by code; codes with an indicator of their own. Other codes in use share one more indicator.
-    Category { count: Vec<u64>, shown: Vec<u32>, missing: u64 },
+    Category {
+        count: Vec<u64>,
+        shown: Vec<u32>,
+        missing: u64,
+    },
 }
 
 impl Part {
@@ -254,9 +263,11 @@ impl Decoder {
         let is_missing = |below: u64, rng: &mut Stream| below > 0 && u64::from(rng.next_u32()) < below;
         match (self, out) {
             (Decoder::Number { first, mean, sd, missing_below }, Values::Number(out)) => {
-                out.extend(tile.z[first * TILE..][..rows].iter().map(|&z| {
-                    if is_missing(*missing_below, rng) { f64::NAN } else { mean + sd * f64::from(z) }
-                }));
+                out.extend(
+                    tile.z[first * TILE..][..rows]
+                        .iter()
+                        .map(|&z| if is_missing(*missing_below, rng) { f64::NAN } else { mean + sd * f64::from(z) }),
+                );
             }
             (Decoder::Category { indicators, others, missing_below }, Values::Code(out)) => {
                 for row in 0..rows {

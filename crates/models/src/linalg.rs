@@ -132,7 +132,8 @@ fn implicit_ql(d: &mut [f64], e: &mut [f64], vectors: &mut Square, job: &Job) ->
     for low in 0..n {
         job.check()?;
         for step in 0.. {
-            let high = (low..n - 1).find(|&m| e[m].abs() <= f64::EPSILON * (d[m].abs() + d[m + 1].abs())).unwrap_or(n - 1);
+            let high =
+                (low..n - 1).find(|&m| e[m].abs() <= f64::EPSILON * (d[m].abs() + d[m + 1].abs())).unwrap_or(n - 1);
             if high == low {
                 break;
             }

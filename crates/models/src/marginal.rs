@@ -64,7 +64,8 @@ impl Marginal {
             end - start >= min_persons && persons(order[start..end].iter().map(|o| o.1), units) >= min_persons
         };
         let atoms = choose_atoms(&runs, enough, knots);
-        let loose: usize = runs.iter().zip(&atoms).filter(|(_, atom)| !**atom).map(|(run, _)| run.end - run.start).sum();
+        let loose: usize =
+            runs.iter().zip(&atoms).filter(|(_, atom)| !**atom).map(|(run, _)| run.end - run.start).sum();
         let pieces = cut(&runs, &atoms, enough, loose.div_ceil(knots).max(min_persons));
         let mut piece_of_row = vec![NO_PIECE; values.len()];
         let mut marginal =
@@ -105,8 +106,7 @@ impl Marginal {
     }
 
     pub fn load(r: &mut Reader) -> Result<Self> {
-        let marginal =
-            Marginal { count: r.list(8, Reader::u64)?, low: r.f64s()?, high: r.f64s()?, missing: r.u64()? };
+        let marginal = Marginal { count: r.list(8, Reader::u64)?, low: r.f64s()?, high: r.f64s()?, missing: r.u64()? };
         ensure(marginal.low.len() == marginal.len() && marginal.high.len() == marginal.len())?;
         ensure(marginal.low.iter().zip(&marginal.high).all(|(l, h)| l <= h))?;
         Ok(marginal)
@@ -145,7 +145,8 @@ pub(crate) fn scores(edges: &[f64], count: &[u64]) -> Vec<f64> {
 
 fn choose_atoms(runs: &[Run], enough: impl Fn(usize, usize) -> bool, knots: usize) -> Vec<bool> {
     let mut atoms: Vec<bool> = runs.iter().map(|r| r.end - r.start >= 2 && enough(r.start, r.end)).collect();
-    let mut lengths: Vec<usize> = runs.iter().zip(&atoms).filter(|(_, atom)| **atom).map(|(r, _)| r.end - r.start).collect();
+    let mut lengths: Vec<usize> =
+        runs.iter().zip(&atoms).filter(|(_, atom)| **atom).map(|(r, _)| r.end - r.start).collect();
     if lengths.len() > knots {
         lengths.sort_unstable_by(|a, b| b.cmp(a));
         let limit = lengths[knots];

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use lookalike_core::{CategoryDomain, Column, Domain, Error, Frame, MISSING, NumberDomain, Result, Stream, Units, Values};
+use lookalike_core::{
+    CategoryDomain, Column, Domain, Error, Frame, MISSING, NumberDomain, Result, Stream, Units, Values,
+};
 use rayon::prelude::*;
 
 use crate::alias::Alias;
@@ -24,7 +26,11 @@ pub(crate) fn prepare(frame: &Frame, min_persons: u32) -> Result<(Frame, Vec<Res
             match (&column.domain, &column.values) {
                 (Domain::Number(domain), Values::Number(values)) => {
                     let (values, domain) = blunt(values, *domain, frame.units(), min_persons as usize);
-                    let column = Column { domain: Domain::Number(domain), values: Values::Number(values), ..column.without_values() };
+                    let column = Column {
+                        domain: Domain::Number(domain),
+                        values: Values::Number(values),
+                        ..column.without_values()
+                    };
                     Ok((column, Restore::Keep(Some(domain))))
                 }
                 (Domain::Category(domain), Values::Code(codes)) => {
@@ -38,7 +44,13 @@ pub(crate) fn prepare(frame: &Frame, min_persons: u32) -> Result<(Frame, Vec<Res
     Ok((Frame::new(frame.rows(), columns, frame.units().cloned()), restore))
 }
 
-fn recode(column: &Column, domain: &CategoryDomain, codes: &[u32], persons: &[u32], min_persons: u32) -> Result<(Column, Restore)> {
+fn recode(
+    column: &Column,
+    domain: &CategoryDomain,
+    codes: &[u32],
+    persons: &[u32],
+    min_persons: u32,
+) -> Result<(Column, Restore)> {
     let to_input: Vec<u32> = (0..persons.len() as u32).filter(|&c| persons[c as usize] >= min_persons.max(1)).collect();
     let used = persons.iter().filter(|&&p| p > 0).count();
     if to_input.is_empty() && used > 0 && !column.field.is_nullable() {
@@ -64,7 +76,12 @@ fn recode(column: &Column, domain: &CategoryDomain, codes: &[u32], persons: &[u3
 }
 
 /// The lowest values of so many persons become their mean, and the highest likewise; of few persons, a quarter at most.
-fn blunt(values: &[f64], mut domain: NumberDomain, units: Option<&Units>, min_persons: usize) -> (Vec<f64>, NumberDomain) {
+fn blunt(
+    values: &[f64],
+    mut domain: NumberDomain,
+    units: Option<&Units>,
+    min_persons: usize,
+) -> (Vec<f64>, NumberDomain) {
     let mut values = values.to_vec();
     let mut order: Vec<u32> = (0..values.len() as u32).filter(|&r| !values[r as usize].is_nan()).collect();
     let persons = crate::rows::persons(order.iter().copied(), units);
@@ -160,7 +177,8 @@ mod tests {
     #[test]
     fn extremes_are_counted_in_persons() {
         // Person 0 holds the five lowest values: two persons reach down to 10, mean (0+1+2+3+4+10)/6 = 3.33, snapped to 3.
-        let values: Vec<f64> = [0.0, 1.0, 2.0, 3.0, 4.0].into_iter().chain((1..9).map(|i| f64::from(i) * 10.0)).collect();
+        let values: Vec<f64> =
+            [0.0, 1.0, 2.0, 3.0, 4.0].into_iter().chain((1..9).map(|i| f64::from(i) * 10.0)).collect();
         let codes = [0; 5].into_iter().chain(1..9).collect();
         let (blunted, range) = blunt(&values, domain(80.0), Some(&Units { codes, count: 9 }), 2);
         assert_eq!(blunted[..7], [3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 20.0]);

@@ -59,8 +59,7 @@ impl Rows for FrameRows {
                 },
                 ..c.without_values()
             });
-            let units =
-                self.frame.units().map(|u| Units { codes: u.codes[range.clone()].to_vec(), count: u.count });
+            let units = self.frame.units().map(|u| Units { codes: u.codes[range.clone()].to_vec(), count: u.count });
             Ok(Frame::new(range.len(), columns.collect(), units))
         }))
     }

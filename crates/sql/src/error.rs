@@ -10,6 +10,8 @@ pub(crate) fn engine_error(error: Error) -> DataFusionError {
         ErrorKind::Argument => DataFusionError::Plan(message),
         ErrorKind::Data | ErrorKind::Cancelled => DataFusionError::Execution(message),
         ErrorKind::Resources => DataFusionError::ResourcesExhausted(message),
-        ErrorKind::Internal => DataFusionError::Internal(format!("{message} (a defect of Lookalike, please report it)")),
+        ErrorKind::Internal => {
+            DataFusionError::Internal(format!("{message} (a defect of Lookalike, please report it)"))
+        }
     }
 }

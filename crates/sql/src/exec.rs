@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -19,7 +20,6 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, InputDistributionRequirements, Partitioning,
     PlanProperties, SendableRecordBatchStream,
 };
-use datafusion::common::runtime::SpawnedTask;
 use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use lookalike_core::{Error, Options, Value};
@@ -172,8 +172,9 @@ impl DisplayAs for LookalikeExec {
         let options: Vec<String> = self.options.iter().map(|(name, value)| format!("{name} => {value}")).collect();
         match t {
             DisplayFormatType::TreeRender => {
-                for option in options {
-                    writeln!(f, "{option}")?;
+                writeln!(f, "function={}", self.function.name())?;
+                for (name, value) in &self.options {
+                    writeln!(f, "{name}={value}")?;
                 }
             }
             _ => {

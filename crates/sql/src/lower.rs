@@ -9,9 +9,9 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::datasource::{TableType, provider_as_source};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, UserDefinedLogicalNodeCore};
+use datafusion::physical_expr::expressions::col;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_expr::expressions::col;
 
 use crate::node::LookalikeNode;
 use crate::register::plan_node;

@@ -192,6 +192,7 @@ pub(crate) fn node_from_values(
     options: Vec<(String, Value)>,
     inputs: Vec<(String, LogicalPlan)>,
 ) -> Result<LookalikeNode> {
-    let options = options.into_iter().map(|(name, value)| to_literal(&value).map(|e| (name, e))).collect::<Result<_>>()?;
+    let options =
+        options.into_iter().map(|(name, value)| to_literal(&value).map(|e| (name, e))).collect::<Result<_>>()?;
     LookalikeNode::try_new(function, options, inputs)
 }

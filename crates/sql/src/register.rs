@@ -81,7 +81,8 @@ impl QueryPlanner for LookalikeQueryPlanner {
         match &self.inner {
             Some(inner) => inner.create_physical_plan(&crate::lower::lower(plan)?, session).await,
             None => {
-                let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(LookalikeExtensionPlanner)]);
+                let planner =
+                    DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(LookalikeExtensionPlanner)]);
                 planner.create_physical_plan(plan, session).await
             }
         }

@@ -264,26 +264,77 @@ fn names_are_those_of_the_option() {
     assert!(Metric::from_name("cosine").unwrap_err().message().contains("'gower' or 'l1' or 'euclidean'"));
 }
 
+/// References that f32 cannot tell apart, so that a search without room for its errors would miss the nearest.
 #[test]
-fn cancellation_and_memory_limits_end_the_search() {
-    struct Stern(bool);
-    impl lookalike_core::Host for Stern {
-        fn cancelled(&self) -> bool {
-            self.0
+fn differences_below_the_resolution_of_the_search_are_found() {
+    let mut rng = stream(300);
+    for (columns, category) in [(1, false), (3, false), (12, false), (3, true)] {
+        let mut draw = |rows: usize| {
+            let mut all: Vec<_> = (0..columns)
+                .map(|c| {
+                    let step = 3e-9 * (c + 1) as f64;
+                    let near = |u: f64| 0.37 + 0.01 * c as f64 + step * (40.0 * u).floor();
+                    let mut values: Vec<f64> = (0..rows).map(|_| near(lookalike_core::uniform(&mut rng))).collect();
+                    // The range is 0 to 1.
+                    (values[0], values[1]) = (0.0, 1.0);
+                    numbers(&format!("c{c}"), &values)
+                })
+                .collect();
+            if category {
+                all.push(codes("c", 2, &(0..rows as u32).map(|r| r % 2).collect::<Vec<_>>()));
+            }
+            frame(all)
+        };
+        let (references, queries) = (draw(700), draw(60));
+        for metric in METRICS {
+            let expected = naive(metric, &references, &queries, &references, false);
+            for isa in Isa::available() {
+                let found = search(isa, metric, &references, &queries, &references, false);
+                assert_same(&found, &expected, &format!("{isa:?} {metric:?} {columns} columns"));
+            }
         }
-        fn grow(&self, bytes: usize, purpose: &str) -> Result<()> {
-            if self.0 { Ok(()) } else { Err(Error::resources(format!("{bytes} for {purpose}"))) }
-        }
-        fn shrink(&self, _: usize) {}
-        fn count(&self, _: &'static str, _: usize) {}
-        fn progress(&self, _: &'static str, _: u64, _: u64) {}
     }
+}
+
+/// A host that refuses, or counts.
+#[derive(Default)]
+struct Stern {
+    cancelled: bool,
+    refuses: bool,
+    pairs: AtomicU64,
+    done: AtomicU64,
+}
+
+impl lookalike_core::Host for Stern {
+    fn cancelled(&self) -> bool {
+        self.cancelled
+    }
+    fn grow(&self, bytes: usize, purpose: &str) -> Result<()> {
+        if self.refuses { Err(Error::resources(format!("{bytes} for {purpose}"))) } else { Ok(()) }
+    }
+    fn shrink(&self, _: usize) {}
+    fn count(&self, counter: &'static str, n: usize) {
+        assert_eq!(counter, "pairs_compared");
+        self.pairs.fetch_add(n as u64, Ordering::Relaxed);
+    }
+    fn progress(&self, _: &'static str, done: u64, total: u64) {
+        assert!(done <= total);
+        self.done.fetch_max(done, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_host_is_asked_and_told() {
     let rows = random(&[Uniform, Codes(3)], 100, 0, &mut stream(1));
     let space = Space::fit(Metric::Gower, &[&rows]).unwrap();
     let points = space.encode(&rows, &Job::unbounded()).unwrap();
-    for (stop, kind) in [(true, ErrorKind::Cancelled), (false, ErrorKind::Resources)] {
-        let job = Job::new(std::sync::Arc::new(Stern(stop)));
-        let error = nearest(&space, &points, &points, SearchOptions::default(), &job).unwrap_err();
-        assert_eq!(error.kind(), kind);
-    }
+    let run = |host: Stern| {
+        let host = std::sync::Arc::new(host);
+        let job = Job::new(host.clone());
+        let found = nearest(&space, &points, &points, SearchOptions::default(), &job).map(|_| ());
+        (found.map_err(|e| e.kind()), host.pairs.load(Ordering::Relaxed), host.done.load(Ordering::Relaxed))
+    };
+    assert_eq!(run(Stern { cancelled: true, ..Stern::default() }), (Err(ErrorKind::Cancelled), 0, 0));
+    assert_eq!(run(Stern { refuses: true, ..Stern::default() }), (Err(ErrorKind::Resources), 0, 0));
+    assert_eq!(run(Stern::default()), (Ok(()), 10_000, 100));
 }

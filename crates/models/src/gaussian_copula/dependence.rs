@@ -8,7 +8,7 @@ use super::latent::Step;
 use crate::linalg::Square;
 
 /// Correlations within this many standard errors of zero are taken as zero, larger ones are shrunk accordingly.
-const SHRINKAGE: f64 = 2.5;
+
 /// Smallest eigenvalue after repair.
 const MIN_EIGENVALUE: f64 = 1e-4;
 
@@ -91,14 +91,19 @@ pub(crate) fn correlations(sources: &[Source], steps: &[Step], independent: f64,
 /// Positive-part shrinkage (James & Stein 1961; Efron & Morris 1973): r (1 - c^2 / z^2) with z = r sqrt(n).
 fn shrink(pair: Pair, independent: f64) -> f64 {
     let evidence = pair.correlation * pair.correlation * pair.rows * independent;
-    if evidence <= SHRINKAGE * SHRINKAGE { 0.0 } else { pair.correlation * (1.0 - SHRINKAGE * SHRINKAGE / evidence) }
+    if evidence <= tune("SHRINKAGE", 2.5) * tune("SHRINKAGE", 2.5) {
+        0.0
+    } else {
+        pair.correlation * (1.0 - tune("SHRINKAGE", 2.5) * tune("SHRINKAGE", 2.5) / evidence)
+    }
 }
 
 /// Correlation of what is seen of every latent of `a` with every latent of `b`, row-major, over rows where both are active.
 fn seen_pairs(a: &Seen, b: &Seen) -> Vec<Pair> {
     match (a, b) {
         (Seen::Scores(x), Seen::Scores(y)) => vec![score_pair(x, y)],
-        (Seen::Scores(x), Seen::Cells { code, size, splits }) | (Seen::Cells { code, size, splits }, Seen::Scores(x)) => {
+        (Seen::Scores(x), Seen::Cells { code, size, splits })
+        | (Seen::Cells { code, size, splits }, Seen::Scores(x)) => {
             // [rows, sum, sum of squares] of the score, by cell.
             let mut sums = vec![[0.0f64; 3]; *size];
             for (&c, &x) in code.iter().zip(x).filter(|(_, x)| !x.is_nan()) {
@@ -248,9 +253,8 @@ mod tests {
         // numpy's corrcoef of scipy's scores; tests/golden/make/models_correlation.py
         let golden: serde_json::Value =
             serde_json::from_str(include_str!("../../../../tests/golden/models_correlation.json")).unwrap();
-        let list = |name: &str| -> Vec<f64> {
-            golden[name].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
-        };
+        let list =
+            |name: &str| -> Vec<f64> { golden[name].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect() };
         let pair = score_pair(&list("scores_x"), &list("scores_y"));
         assert!((pair.correlation - golden["normal_score_correlation"].as_f64().unwrap()).abs() < 1e-12);
         assert_eq!(pair.rows, 40.0);
@@ -277,4 +281,8 @@ mod tests {
         // The most that both can share is sqrt(1/2) each.
         assert!((fixed.at(0, 2) - 0.7).abs() < 0.03 && (fixed.at(1, 2) - 0.7).abs() < 0.03, "{fixed:?}");
     }
+}
+
+fn tune(n: &str, d: f64) -> f64 {
+    std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d)
 }

@@ -122,7 +122,8 @@ impl GroupPart {
             count: r.list(8, Reader::u64)?,
             tree: Tree {
                 root: child(r)?,
-                splits: r.list(1, |r| Ok(Split { left: r.u32s()?, right: r.u32s()?, children: [child(r)?, child(r)?] }))?,
+                splits: r
+                    .list(1, |r| Ok(Split { left: r.u32s()?, right: r.u32s()?, children: [child(r)?, child(r)?] }))?,
                 leaves: r.list(1, Reader::u32s)?,
             },
         })
@@ -138,7 +139,9 @@ impl GroupPart {
         };
         // A child always stands after its parent, so a walk ends.
         let child = |child: Child, above: Option<usize>| match child {
-            Child::Split(i) if (i as usize) < self.tree.splits.len() && above.is_none_or(|a| i as usize > a) => Ok(i as i32),
+            Child::Split(i) if (i as usize) < self.tree.splits.len() && above.is_none_or(|a| i as usize > a) => {
+                Ok(i as i32)
+            }
             Child::Leaf(i) if (i as usize) < self.tree.leaves.len() => Ok(-1 - i as i32),
             _ => Err(inconsistent()),
         };
@@ -162,7 +165,8 @@ impl GroupPart {
         let mut members = vec![];
         for (m, member) in self.members.iter().enumerate() {
             let open = Alias::new(&member.open);
-            let is_valid = |level: u32| if level == OPEN { open.is_some() } else { (level as usize) < member.levels.len() };
+            let is_valid =
+                |level: u32| if level == OPEN { open.is_some() } else { (level as usize) < member.levels.len() };
             ensure((member.column as usize) < columns && (0..size).all(|c| is_valid(self.cells[c * width + m])))?;
             members.push(MemberReader { column: member.column as usize, levels: member.levels.clone(), open });
         }
@@ -211,9 +215,13 @@ impl PartReader {
                     None => out.extend(z.iter().map(|&z| quantiles.value(z))),
                     Some(threshold) => {
                         let flags = &tile.z[(latent + 1) * TILE..][..rows];
-                        out.extend(z.iter().zip(flags).map(|(&z, flag)| {
-                            if flag < threshold { f64::NAN } else { quantiles.value(z) }
-                        }));
+                        out.extend(
+                            z.iter().zip(flags).map(
+                                |(&z, flag)| {
+                                    if flag < threshold { f64::NAN } else { quantiles.value(z) }
+                                },
+                            ),
+                        );
                     }
                 }
             }

@@ -166,4 +166,3 @@ pub(crate) fn encode_together(inputs: Vec<Gathered>, job: &Job) -> Result<Vec<Re
         })
         .collect()
 }
-

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::Array;
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
@@ -10,7 +11,6 @@ use datafusion::functions_nested::expr_fn::make_array;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, lit};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use datafusion::arrow::array::Array;
 use lookalike_core::{Error, ParamKind, ParamSpec, Result, Value};
 
 /// Folds an option's expression to a literal and its value. A parameter that is not bound yet gets the option's type,
@@ -147,4 +147,3 @@ pub(crate) fn to_literal(value: &Value) -> EngineResult<Expr> {
         }
     })
 }
-

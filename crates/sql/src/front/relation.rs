@@ -84,7 +84,9 @@ fn plan_call(
         };
         let Some(name) = name else {
             if !options.is_empty() {
-                return Err(place(Error::argument(format!("the relation {arg} comes after options: relations come first"))));
+                return Err(place(Error::argument(format!(
+                    "the relation {arg} comes after options: relations come first"
+                ))));
             }
             // A struct in the last place is the plain front's way of giving options: both fronts read it.
             if let SqlExpr::Dictionary(fields) = arg {
@@ -244,9 +246,8 @@ fn plan_name(idents: Vec<Ident>, context: &mut dyn RelationPlannerContext) -> Re
         Ok(source) => LogicalPlanBuilder::scan(normalized.join("."), source, None)?.build(),
         Err(_) => {
             let name = normalized.join(".");
-            let hint = closest(&name, FUNCTIONS.iter().map(|f| f.name())).map_or(String::new(), |f| {
-                format!("; '{f}' is a function, called as {f}(...)")
-            });
+            let hint = closest(&name, FUNCTIONS.iter().map(|f| f.name()))
+                .map_or(String::new(), |f| format!("; '{f}' is a function, called as {f}(...)"));
             Err(engine_error(Error::argument(format!(
                 "there is no table '{name}': name a table, view or CTE, write a sub-query in parentheses, or a string \
                  holding a table name{hint}"

@@ -98,7 +98,13 @@ impl Operation for Compare {
         memory.push(job.reserve(synthetic.frame.rows() * 32, "distances")?);
         let rows = dcr(&synthetic.frame, &train.frame, holdout.as_ref().map(|h| &h.frame), self.params, job)?;
         let starts = starts(synthetic.batches.iter().map(|b| b.num_rows() as u64));
-        Ok(Arc::new(Distances { schema: Arc::clone(&self.schema), batches: synthetic.batches, starts, rows, _memory: memory }))
+        Ok(Arc::new(Distances {
+            schema: Arc::clone(&self.schema),
+            batches: synthetic.batches,
+            starts,
+            rows,
+            _memory: memory,
+        }))
     }
 }
 

@@ -214,9 +214,7 @@ impl Operation for Anonymize {
             .hierarchies
             .iter()
             .zip(input.frame.columns())
-            .map(|(table, column)| {
-                table.map(|i| hierarchy(column, &hierarchy_tables[i - 1].batches)).transpose()
-            })
+            .map(|(table, column)| table.map(|i| hierarchy(column, &hierarchy_tables[i - 1].batches)).transpose())
             .collect::<Result<Vec<_>>>()?;
         job.count("rows", input.frame.rows());
         let release = self.method.anonymize(&input.frame, &hierarchies, &self.params, job)?;

@@ -17,9 +17,7 @@ const COLUMNS: [&str; 8] = ["name", "summary", "source", "option", "type", "defa
 
 fn schema() -> SchemaRef {
     let nullable = |name: &str| !matches!(name, "name" | "summary");
-    Arc::new(Schema::new(
-        COLUMNS.map(|name| Field::new(name, DataType::Utf8, nullable(name))).to_vec(),
-    ))
+    Arc::new(Schema::new(COLUMNS.map(|name| Field::new(name, DataType::Utf8, nullable(name))).to_vec()))
 }
 
 fn rows(name: &str, summary: &str, source: Option<&str>, params: &[ParamSpec]) -> Vec<Row> {

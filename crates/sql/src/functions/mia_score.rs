@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array, new_empty_array};
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array, new_empty_array,
+};
 use datafusion::arrow::compute::{cast, concat, take};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use lookalike_attacks::{ATTACKS, Attack, score_units, split_reference};
@@ -102,7 +104,9 @@ fn keys(call: &Call) -> Result<Vec<FieldRef>> {
                 return Err(Error::argument(format!("identifiers: the relation 'non_members' has no column '{name}'")));
             }
             if matches!(name.as_str(), "attack" | "is_member" | "score") {
-                return Err(Error::argument(format!("the key column '{name}' has a name of the result: rename it with AS")));
+                return Err(Error::argument(format!(
+                    "the key column '{name}' has a name of the result: rename it with AS"
+                )));
             }
             let field = members.field_with_name(name).map_err(|e| Error::internal(e.to_string()))?;
             Ok(Arc::new(field.clone().with_nullable(true)))
@@ -195,8 +199,7 @@ impl Operation for Score {
                 (&whole[1], given)
             };
             for targets in [&whole[0], non_members] {
-                let scores =
-                    attack.score(&targets.frame, &synthetic.frame, reference, &options, self.seed, job)?;
+                let scores = attack.score(&targets.frame, &synthetic.frame, reference, &options, self.seed, job)?;
                 batches.push(self.batch(*attack, targets, &scores)?);
             }
         }
@@ -206,11 +209,8 @@ impl Operation for Score {
 
 /// The options of one attack out of those of the call.
 fn attack_options(attack: &dyn Attack, options: &Options) -> Result<Options> {
-    let given: Vec<(String, Value)> = attack
-        .params()
-        .iter()
-        .filter_map(|p| options.get(p.name).map(|v| (p.name.to_string(), v.clone())))
-        .collect();
+    let given: Vec<(String, Value)> =
+        attack.params().iter().filter_map(|p| options.get(p.name).map(|v| (p.name.to_string(), v.clone()))).collect();
     Options::check(attack.params(), &given)
 }
 

@@ -118,11 +118,8 @@ fn spec(call: &Call) -> Result<EncodeSpec> {
 /// The options of the chosen model out of those of the call. An option of another model is an error.
 fn model_options(options: &Options) -> Result<Options> {
     let chosen = model(options.text("model").unwrap_or("auto"))?;
-    let given: Vec<(String, Value)> = chosen
-        .params()
-        .iter()
-        .filter_map(|p| options.get(p.name).map(|v| (p.name.to_string(), v.clone())))
-        .collect();
+    let given: Vec<(String, Value)> =
+        chosen.params().iter().filter_map(|p| options.get(p.name).map(|v| (p.name.to_string(), v.clone()))).collect();
     Options::check(chosen.params(), &given)
 }
 

@@ -20,7 +20,9 @@ impl Default for Require {
         let types = TypeSignature::Exact(vec![DataType::Boolean, DataType::Utf8]);
         // Volatile: neither folded while planning nor left out as unused.
         let signature = Signature::new(types, Volatility::Volatile);
-        Self { signature: signature.with_parameter_names(vec!["condition", "message"]).expect("two names for two types") }
+        Self {
+            signature: signature.with_parameter_names(vec!["condition", "message"]).expect("two names for two types"),
+        }
     }
 }
 
@@ -51,7 +53,8 @@ impl ScalarUDFImpl for Require {
         };
         let messages = message.into_array(rows)?;
         let text = if messages.is_null(row) { "" } else { messages.as_string::<i32>().value(row) };
-        let why = if condition.is_null(row) { " (the condition is NULL: the figure could not be measured)" } else { "" };
+        let why =
+            if condition.is_null(row) { " (the condition is NULL: the figure could not be measured)" } else { "" };
         Err(DataFusionError::Execution(format!("requirement not met: {text}{why}")))
     }
 }
