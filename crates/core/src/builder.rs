@@ -297,7 +297,7 @@ fn float_domain(field: &FieldRef, all: &[Vec<f64>]) -> NumberDomain {
     'values: for v in all.iter().flatten().copied().filter(|v| !v.is_nan()) {
         loop {
             let scaled = v * 10f64.powi(i32::from(places));
-            if (scaled - scaled.round()).abs() <= tolerance * scaled.abs().max(1e-3) {
+            if (scaled - scaled.round()).abs() <= tolerance * scaled.abs() {
                 break;
             }
             places += 1;
@@ -491,3 +491,6 @@ fn encode_units(name: &str, parts: Vec<Raw>) -> Result<Units> {
     let count = codes.iter().max().map_or(0, |m| m + 1);
     Ok(Units { codes, count })
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,8 @@ impl fmt::Display for Value {
             Value::Null => f.write_str("NULL"),
             Value::Bool(v) => write!(f, "{v}"),
             Value::Int(v) => write!(f, "{v}"),
-            Value::Float(v) => write!(f, "{v}"),
+            // With a point or an exponent, so that 2.0 is not taken for an integer.
+            Value::Float(v) => write!(f, "{v:?}"),
             Value::Text(v) => write!(f, "'{}'", v.replace('\'', "''")),
             Value::List(items) => {
                 f.write_str("[")?;
@@ -314,20 +315,23 @@ pub fn list_names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// Levenshtein distance.
+/// Levenshtein distance in which two neighbours that changed places count once (optimal string alignment).
 fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substitution = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substitution.min(diagonal + 1).min(row[j] + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let substitution = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = substitution.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -392,6 +396,7 @@ mod tests {
     #[test]
     fn closest_is_a_slip_not_a_guess() {
         assert_eq!(closest("qasi_identifiers", ["k", "quasi_identifiers"]), Some("quasi_identifiers"));
+        assert_eq!(closest("modle", ["rows", "model"]), Some("model"));
         assert_eq!(closest("zebra", ["k", "quasi_identifiers"]), None);
     }
 }

@@ -119,7 +119,6 @@ impl Model for GaussianCopula {
         let size = steps.len();
         let _matrices = job.reserve(size * size * 8 * 4, "the correlation matrix")?;
         let matrix = repair(correlations(&sources, &steps, independent, job)?, &blocks, job)?;
-        eprintln!("latents {size}");
         let factor = Factor::new(size, correlation_factor(&matrix, job)?);
         let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
         Ok(Box::new(fitted::Copula::new(report, table.columns.len(), parts, factor)?))

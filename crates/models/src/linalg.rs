@@ -45,7 +45,7 @@ impl Square {
         let (values, vectors) = eigen(self, job)?;
         let n = self.n;
         let mut out = Square::zeros(n);
-        for (value, vector) in values.iter().zip(vectors.data.chunks_exact(n)) {
+        for (value, vector) in values.iter().zip(vectors.data.chunks_exact(n.max(1))) {
             let weight = f(*value);
             for i in 0..n {
                 axpy(weight * vector[i], &vector[..=i], &mut out.data[i * n..i * n + i + 1]);

@@ -12,8 +12,8 @@ use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, Field, FieldRef, Float64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::AggregateUDF;
-use datafusion::logical_expr::function::AccumulatorArgs;
+use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification};
+use datafusion::logical_expr::{AggregateUDF, Expr};
 
 /// Every aggregate.
 pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
@@ -24,15 +24,30 @@ pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
     ]
 }
 
-/// Fails for `f(DISTINCT ...)`: dropping equal rows would change every figure without a word.
-fn refuse_distinct(args: &AccumulatorArgs) -> Result<()> {
+/// Fails for `f(DISTINCT ...)`: dropping equal rows would change every figure without a word. It hooks into
+/// simplification because the optimizer turns a single DISTINCT aggregate into a GROUP BY, after which no accumulator
+/// hears of it.
+fn refuse_distinct() -> Option<AggregateFunctionSimplification> {
+    Some(Box::new(|call, _| {
+        if call.params.distinct {
+            return Err(distinct_error(call.func.name()));
+        }
+        Ok(Expr::AggregateFunction(call))
+    }))
+}
+
+/// The same for plans that were not simplified.
+fn refuse_distinct_args(args: &AccumulatorArgs) -> Result<()> {
     if args.is_distinct {
-        return Err(DataFusionError::Plan(format!(
-            "{}(DISTINCT ...) is not supported: equal rows are different people; leave out DISTINCT",
-            args.name.split('(').next().unwrap_or_default()
-        )));
+        return Err(distinct_error(args.name.split('(').next().unwrap_or_default()));
     }
     Ok(())
+}
+
+fn distinct_error(name: &str) -> DataFusionError {
+    DataFusionError::Plan(format!(
+        "{name}(DISTINCT ...) is not supported: equal rows are different people; leave out DISTINCT"
+    ))
 }
 
 /// One list as a scalar: what a state consists of.

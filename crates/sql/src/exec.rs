@@ -134,7 +134,7 @@ impl LookalikeExec {
         let function = self.function.name().to_uppercase();
         let host = Arc::new(Host::new(&function, &self.metrics, context));
         let operation = Arc::clone(&self.operation);
-        let streams = gather::start(&self.roles, &self.inputs, operation.wants(), &host, context)?;
+        let streams = gather::start(&function, &self.roles, &self.inputs, operation.wants(), &host, context)?;
         Ok(async move {
             let guard = CancelOnDrop::new(host.cancel());
             let inputs = streams.finish().await?;

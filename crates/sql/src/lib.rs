@@ -31,6 +31,7 @@ mod node;
 mod progress;
 mod register;
 mod scalars;
+mod whole_writes;
 
 pub use codec::{LookalikeLogicalCodec, LookalikePhysicalCodec};
 pub use exec::LookalikeExec;

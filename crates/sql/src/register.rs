@@ -66,7 +66,7 @@ pub fn configure(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         }
         _ => Arc::new(LookalikeQueryPlanner { inner: None }),
     };
-    builder.with_query_planner(planner)
+    crate::whole_writes::add(builder.with_query_planner(planner))
 }
 
 /// Plans our nodes besides the engine's; a foreign planner gets plans in which our nodes are tables.

@@ -8,7 +8,7 @@ use super::latent::Step;
 use crate::linalg::Square;
 
 /// Correlations within this many standard errors of zero are taken as zero, larger ones are shrunk accordingly.
-
+const SHRINKAGE: f64 = 2.5;
 /// Smallest eigenvalue after repair.
 const MIN_EIGENVALUE: f64 = 1e-4;
 
@@ -91,11 +91,7 @@ pub(crate) fn correlations(sources: &[Source], steps: &[Step], independent: f64,
 /// Positive-part shrinkage (James & Stein 1961; Efron & Morris 1973): r (1 - c^2 / z^2) with z = r sqrt(n).
 fn shrink(pair: Pair, independent: f64) -> f64 {
     let evidence = pair.correlation * pair.correlation * pair.rows * independent;
-    if evidence <= tune("SHRINKAGE", 2.5) * tune("SHRINKAGE", 2.5) {
-        0.0
-    } else {
-        pair.correlation * (1.0 - tune("SHRINKAGE", 2.5) * tune("SHRINKAGE", 2.5) / evidence)
-    }
+    if evidence <= SHRINKAGE * SHRINKAGE { 0.0 } else { pair.correlation * (1.0 - SHRINKAGE * SHRINKAGE / evidence) }
 }
 
 /// Correlation of what is seen of every latent of `a` with every latent of `b`, row-major, over rows where both are active.
@@ -193,7 +189,7 @@ pub(crate) fn repair(mut matrix: Square, blocks: &[Vec<usize>], job: &Job) -> Re
         }
         matrix = matrix.map_eigenvalues(|v| v.max(MIN_EIGENVALUE), job)?;
         // Congruence by the inverse square root of the block diagonal keeps the matrix positive.
-        for block in blocks {
+        for block in blocks.iter().filter(|b| !b.is_empty()) {
             let whitener = matrix.select(block).map_eigenvalues(|v| 1.0 / libm::sqrt(v.max(1e-12)), job)?;
             whiten(&mut matrix, block, &whitener);
         }
@@ -281,8 +277,4 @@ mod tests {
         // The most that both can share is sqrt(1/2) each.
         assert!((fixed.at(0, 2) - 0.7).abs() < 0.03 && (fixed.at(1, 2) - 0.7).abs() < 0.03, "{fixed:?}");
     }
-}
-
-fn tune(n: &str, d: f64) -> f64 {
-    std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d)
 }

@@ -8,7 +8,7 @@ use crate::marginal::{Marginal, NO_PIECE};
 use crate::rows::{Table, persons};
 
 /// Mutual information over the smaller entropy from which two groups are joined.
-
+const MIN_ASSOCIATION: f64 = 0.15;
 /// Share of the rows that must lie in combinations held by enough persons.
 const MIN_COVERAGE: f64 = 0.95;
 /// Most combinations of a group.
@@ -250,12 +250,7 @@ fn benefit(a: &Group, b: &Group, table: &Table) -> Option<f64> {
     let information = h_a + h_b - joint - bias;
     let kept = || counts.iter().filter(|&&c| c >= table.min_persons.max(1));
     let coverage = kept().map(|&c| f64::from(c)).sum::<f64>() / n;
-    let is_allowed = information >= tune("MIN_ASSOCIATION", 0.1) * h_a.min(h_b)
-        && coverage >= MIN_COVERAGE
-        && kept().count() <= MAX_CELLS;
+    let is_allowed =
+        information >= MIN_ASSOCIATION * h_a.min(h_b) && coverage >= MIN_COVERAGE && kept().count() <= MAX_CELLS;
     (is_allowed && information > 0.0).then_some(information)
-}
-
-fn tune(n: &str, d: f64) -> f64 {
-    std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d)
 }

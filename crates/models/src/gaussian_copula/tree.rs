@@ -3,6 +3,7 @@
 use crate::linalg::dot;
 
 /// Smallest inertia (chi-square over rows, summed over all other columns) worth a latent variable of its own.
+const MIN_INERTIA: f64 = 0.02;
 
 /// A split of cells in two.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,20 +92,14 @@ impl Profiles {
         Self { gram, weight: count.iter().map(|&c| c as f64 / n).collect(), noise }
     }
 
-    /// Splits while a split carries at least `tune("MIN_INERTIA",0.01)` and more than noise, the strongest `limit` of them.
+    /// Splits while a split carries at least `MIN_INERTIA` and more than noise, the strongest `limit` of them.
     pub fn tree(&self, limit: usize) -> Tree {
         let mut tree =
             Tree { root: Child::Leaf(0), splits: vec![], leaves: vec![(0..self.weight.len() as u32).collect()] };
         let mut open: Vec<Candidate> = vec![];
         let consider = |cells: &[u32], parent: Option<(usize, usize)>, leaf: usize| {
             let (inertia, left, right) = self.best_split(cells)?;
-            (inertia >= tune("MIN_INERTIA", 0.01).max(self.noise)).then_some(Candidate {
-                inertia,
-                left,
-                right,
-                parent,
-                leaf,
-            })
+            (inertia >= MIN_INERTIA.max(self.noise)).then_some(Candidate { inertia, left, right, parent, leaf })
         };
         open.extend(consider(&tree.leaves[0], None, 0));
         while tree.splits.len() < limit {
@@ -220,8 +215,4 @@ mod tests {
         let (inertia, _, _) = profiles.best_split(&[0, 1]).unwrap();
         assert!((inertia - 20.0 / 80.0).abs() < 1e-12);
     }
-}
-
-fn tune(n: &str, d: f64) -> f64 {
-    std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d)
 }

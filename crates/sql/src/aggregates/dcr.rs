@@ -6,12 +6,12 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StructArr
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Int64Type, UInt64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, TypeSignature, Volatility};
 use lookalike_attacks::DcrSummary;
 
-use super::{floats, list, list_field, numbers, refuse_distinct};
+use super::{floats, list, list_field, numbers, refuse_distinct, refuse_distinct_args};
 use crate::error::engine_error;
 
 /// `dcr(dcr DOUBLE [, holdout_dcr DOUBLE [, train_rows BIGINT, holdout_rows BIGINT]]) -> STRUCT`. The sizes are needed for
@@ -70,7 +70,7 @@ impl AggregateUDFImpl for Dcr {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        refuse_distinct(&args)?;
+        refuse_distinct_args(&args)?;
         Ok(Box::new(DcrAccumulator(DcrSummary::default())))
     }
 
@@ -83,6 +83,10 @@ impl AggregateUDFImpl for Dcr {
         ])
     }
 
+    fn simplify(&self) -> Option<AggregateFunctionSimplification> {
+        refuse_distinct()
+    }
+
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
         AggregateOrderSensitivity::Insensitive
     }
@@ -91,13 +95,22 @@ impl AggregateUDFImpl for Dcr {
 #[derive(Debug)]
 struct DcrAccumulator(DcrSummary);
 
+/// Numbers of a column of distances; NULL is NaN.
+fn distances(column: &ArrayRef) -> Result<Vec<f64>> {
+    let distances = floats(column)?;
+    match distances.iter().find(|d| **d < 0.0 || d.is_infinite()) {
+        Some(d) => Err(DataFusionError::Execution(format!("dcr: a distance is {d}, allowed is a finite number of at least 0"))),
+        None => Ok(distances),
+    }
+}
+
 impl Accumulator for DcrAccumulator {
     fn update_batch(&mut self, columns: &[ArrayRef]) -> Result<()> {
         let Some(dcr) = columns.first() else {
             return Err(DataFusionError::Internal("dcr of no columns".into()));
         };
-        let holdout = columns.get(1).map(floats).transpose()?;
-        self.0.update(&floats(dcr)?, holdout.as_deref()).map_err(engine_error)?;
+        let holdout = columns.get(1).map(distances).transpose()?;
+        self.0.update(&distances(dcr)?, holdout.as_deref()).map_err(engine_error)?;
         if let [_, _, train, holdout] = columns {
             let sizes = train.as_primitive::<Int64Type>().iter().zip(holdout.as_primitive::<Int64Type>());
             let mut last = None;
@@ -106,7 +119,8 @@ impl Accumulator for DcrAccumulator {
                     && last != Some(size)
                 {
                     let count = |n: i64| {
-                        u64::try_from(n).map_err(|_| DataFusionError::Execution(format!("dcr: a size of {n} rows")))
+                        let negative = || format!("dcr: train_rows or holdout_rows is {n}, allowed is at least 0");
+                        u64::try_from(n).map_err(|_| DataFusionError::Execution(negative()))
                     };
                     self.0.sizes(count(train)?, count(holdout)?).map_err(engine_error)?;
                     last = Some(size);

@@ -7,12 +7,12 @@ use datafusion::arrow::datatypes::{DataType, FieldRef, UInt64Type};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
 use lookalike_anonymize::KAnonymitySummary;
 
-use super::{elements, list, list_field, numbers, refuse_distinct};
+use super::{elements, list, list_field, numbers, refuse_distinct, refuse_distinct_args};
 use crate::error::engine_error;
 
 /// `k_anonymity(column, ...) -> BIGINT UNSIGNED`: rows of the smallest class of equal combinations, NULL being a value of
@@ -42,7 +42,7 @@ impl AggregateUDFImpl for KAnonymity {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        refuse_distinct(&args)?;
+        refuse_distinct_args(&args)?;
         let fields = args.expr_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect();
         let converter = RowConverter::new(fields)?;
         Ok(Box::new(KAnonymityAccumulator { converter, summary: KAnonymitySummary::new() }))
@@ -51,6 +51,10 @@ impl AggregateUDFImpl for KAnonymity {
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         let field = |name: &str, item| list_field(format!("{}[{name}]", args.name), item);
         Ok(vec![field("keys", DataType::Binary), field("counts", DataType::UInt64)])
+    }
+
+    fn simplify(&self) -> Option<AggregateFunctionSimplification> {
+        refuse_distinct()
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {

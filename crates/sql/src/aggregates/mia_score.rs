@@ -6,12 +6,12 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StructArr
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
 use lookalike_attacks::{MiaFigures, MiaSummary};
 
-use super::{floats, list, list_field, numbers, refuse_distinct};
+use super::{floats, list, list_field, numbers, refuse_distinct, refuse_distinct_args};
 use crate::error::engine_error;
 
 /// `mia_score(score DOUBLE, is_member BOOLEAN) -> STRUCT`. NULL and NaN scores are skipped, as is a NULL `is_member`.
@@ -85,13 +85,17 @@ impl AggregateUDFImpl for MiaScore {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        refuse_distinct(&args)?;
+        refuse_distinct_args(&args)?;
         Ok(Box::new(MiaAccumulator(MiaSummary::default())))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         let field = |name: &str| list_field(format!("{}[{name}]", args.name), DataType::Float64);
         Ok(vec![field("members"), field("non_members")])
+    }
+
+    fn simplify(&self) -> Option<AggregateFunctionSimplification> {
+        refuse_distinct()
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {

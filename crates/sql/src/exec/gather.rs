@@ -31,6 +31,7 @@ pub(super) struct Streams {
 
 /// Starts reading every partition of every input.
 pub(super) fn start(
+    function: &str,
     roles: &[String],
     inputs: &[Arc<dyn ExecutionPlan>],
     wants: Vec<Want>,
@@ -48,16 +49,17 @@ pub(super) fn start(
     for (i, partition, role, stream, want) in pending {
         let job = host.job(host.cancel());
         let time = host.time("input_time");
+        let place = format!("{function}: relation '{role}'");
         tasks.spawn(async move {
             let _timer = time.timer();
-            read(stream, want, &role, &job).await.map(|part| (i, partition, part))
+            read(stream, want, &place, &job).await.map(|part| (i, partition, part))
         });
     }
     Ok(Streams { tasks, inputs: inputs.len() })
 }
 
-async fn read(mut stream: SendableRecordBatchStream, want: Want, role: &str, job: &Job) -> Result<Part> {
-    let place = |e: Error| engine_error(e.within(format!("relation '{role}'")));
+async fn read(mut stream: SendableRecordBatchStream, want: Want, place: &str, job: &Job) -> Result<Part> {
+    let place = |e: Error| engine_error(e.within(place));
     let target = want.like.as_ref().map(|like| common_schema(&stream.schema(), like));
     let schema = target.clone().unwrap_or_else(|| stream.schema());
     let mut builder = want.encode.map(|spec| FrameBuilder::new(schema, spec)).transpose().map_err(place)?;

@@ -21,6 +21,7 @@ pub(crate) fn constant(name: &str, expr: Expr, specs: &[ParamSpec]) -> Result<(E
         return Ok((expr, Some(value)));
     }
     let kind = specs.iter().find(|s| s.name == name).map(|s| s.kind);
+    let allowed = || kind.map_or(String::new(), |k| format!("; allowed is {}", k.range()));
     let (mut has_parameter, mut other) = (false, None);
     let expr = expr
         .transform_up(|e| {
@@ -58,13 +59,13 @@ pub(crate) fn constant(name: &str, expr: Expr, specs: &[ParamSpec]) -> Result<(E
     let folded = simplifier
         .coerce(expr, &DFSchema::empty())
         .and_then(|e| simplifier.simplify(e))
-        .map_err(|e| Error::argument(format!("option '{name}': {}", e.strip_backtrace())))?;
+        .map_err(|e| Error::argument(format!("option '{name}': {}{}", e.find_root().strip_backtrace(), allowed())))?;
     match folded.unalias() {
         Expr::Literal(scalar, metadata) => {
             let value = from_scalar(name, &scalar)?;
             Ok((Expr::Literal(scalar, metadata), Some(value)))
         }
-        other => Err(Error::argument(format!("option '{name}' is {other}, which is not a constant"))),
+        other => Err(Error::argument(format!("option '{name}' is {other}, which is not a constant{}", allowed()))),
     }
 }
 

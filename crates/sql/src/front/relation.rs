@@ -1,20 +1,20 @@
 //! The full front: `f(relation, ..., option => value)` with names, views, CTEs, sub-queries and `TABLE(name)`.
 
 use datafusion::common::DFSchema;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TableFactor,
     TableFunctionArgs, Value as SqlValue,
 };
-use lookalike_core::{Error, ParamKind, closest};
+use lookalike_core::{Error, ParamKind};
 
 use super::constant::to_literal;
 use super::udtf::{TABLE_BY_NAME, relation_options, require_relations, role};
 use crate::error::engine_error;
 use crate::function::TableFunction;
-use crate::functions::{FUNCTIONS, function};
+use crate::functions::function;
 use crate::node::LookalikeNode;
 
 /// Plans calls of the registry's table functions; leaves everything else to the engine.
@@ -32,10 +32,18 @@ impl RelationPlanner for FunctionPlanner {
             TableFactor::Function { name, lateral, .. } => (called(name), *lateral),
             _ => (None, false),
         };
-        let Some(function) = called else {
+        let Some((function, qualified)) = called else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let place = |e: Error| engine_error(e.within(function.name().to_uppercase()));
+        if qualified {
+            return Err(place(Error::argument(format!("a function has no schema: write {}(...)", function.name()))));
+        }
+        if matches!(relation, TableFactor::Table { sample: Some(_), .. }) {
+            return Err(place(Error::argument(
+                "TABLESAMPLE is not supported: sample the relation that goes in, or filter what comes out",
+            )));
+        }
         if lateral {
             return Err(place(Error::argument(
                 "LATERAL is not supported: the function reads whole relations, not one row after another",
@@ -51,10 +59,18 @@ impl RelationPlanner for FunctionPlanner {
     }
 }
 
-fn called(name: &ObjectName) -> Option<&'static dyn TableFunction> {
-    match name.0.as_slice() {
-        [part] => part.as_ident().and_then(|ident| function(&ident.value.to_lowercase())),
-        _ => None,
+/// The function that a name calls, and whether the name has a schema before it.
+fn called(name: &ObjectName) -> Option<(&'static dyn TableFunction, bool)> {
+    let called = name.0.last()?.as_ident().and_then(|ident| function(&ident.value.to_lowercase()))?;
+    Some((called, name.0.len() > 1))
+}
+
+/// The error with the function and the argument that it comes from.
+fn located(error: DataFusionError, function: &dyn TableFunction, argument: &str) -> DataFusionError {
+    let place = format!("{}, {argument}", function.name().to_uppercase());
+    match error {
+        DataFusionError::Plan(message) => DataFusionError::Plan(format!("{place}: {message}")),
+        other => other.context(place),
     }
 }
 
@@ -97,8 +113,8 @@ fn plan_call(
                 continue;
             }
             let role = role(function, inputs.len()).map_err(|e| place(explain_stray(e, &arg)))?;
-            let plan = plan_argument(arg, context)
-                .map_err(|e| e.context(format!("{}, relation '{role}'", function.name().to_uppercase())))?;
+            let plan =
+                plan_argument(arg, context).map_err(|e| located(e, function, &format!("relation '{role}'")))?;
             inputs.push((role, plan));
             continue;
         };
@@ -109,7 +125,9 @@ fn plan_call(
             if i != inputs.len() {
                 return Err(place(Error::argument(format!("the relation '{name}' is argument {}", i + 1))));
             }
-            inputs.push((name, plan_argument(arg, context)?));
+            let plan =
+                plan_argument(arg, context).map_err(|e| located(e, function, &format!("relation '{name}'")))?;
+            inputs.push((name, plan));
             continue;
         }
         plan_option(function, name, arg, &mut options, &mut from_options, context)?;
@@ -136,22 +154,37 @@ fn plan_option(
     match (kind, arg) {
         (Some(ParamKind::Relation), arg) => {
             let text = arg.to_string();
-            inputs.push((name.clone(), plan_argument(arg, context)?));
+            let plan = plan_argument(arg, context).map_err(|e| located(e, function, &format!("option '{name}'")))?;
+            inputs.push((name.clone(), plan));
             options.push((name, lit(text)));
         }
-        (_, SqlExpr::Identifier(ident)) if ident.quote_style.is_none_or(|q| q == '"') => {
-            return Err(place(Error::argument(format!(
-                "option '{name}' is the name {ident}: write strings in single quotes, {name} => '{}'",
-                ident.value
-            ))));
+        (kind, SqlExpr::Identifier(ident)) if ident.quote_style.is_none_or(|q| q == '"') => {
+            let way_out = match kind {
+                Some(kind @ (ParamKind::Bool | ParamKind::Int { .. } | ParamKind::Float { .. })) => {
+                    format!("allowed is {}", kind.range())
+                }
+                _ => format!("write strings in single quotes, {name} => '{}'", ident.value),
+            };
+            return Err(place(Error::argument(format!("option '{name}' is the name {ident}: {way_out}"))));
         }
         (kind, arg) => {
-            let expr = context.sql_to_expr(arg, &DFSchema::empty())?;
+            let text = arg.to_string();
+            let expr = context.sql_to_expr(arg, &DFSchema::empty()).map_err(|e| match e.find_root() {
+                DataFusionError::SchemaError(..) => {
+                    let allowed = kind.map_or(String::new(), |k| format!("; allowed is {}", k.range()));
+                    place(Error::argument(format!(
+                        "option '{name}' is {text}, which holds a name outside of single quotes{allowed}"
+                    )))
+                }
+                _ => located(e, function, &format!("option '{name}'")),
+            })?;
             if kind == Some(ParamKind::Relations) {
                 let value = super::constant::constant(&name, expr, &function.options()).map_err(place)?.1;
                 if let Some(value) = value {
                     for (role, table) in relation_options(function, &name, &value).map_err(place)? {
-                        inputs.push((role, plan_string(&table, context)?));
+                        let plan = plan_string(&table, context)
+                            .map_err(|e| located(e, function, &format!("option '{name}'")))?;
+                        inputs.push((role, plan));
                     }
                     options.push((name, to_literal(&value)?));
                 }
@@ -184,6 +217,11 @@ fn plan_argument(arg: SqlExpr, context: &mut dyn RelationPlannerContext) -> Resu
                 }
                 FunctionArguments::None => vec![],
             };
+            if call.name.to_string().eq_ignore_ascii_case("values") {
+                return Err(engine_error(Error::argument(
+                    "VALUES in parentheses reads as a call of a function: write (SELECT * FROM (VALUES ...))",
+                )));
+            }
             let is_table = call.name.to_string().eq_ignore_ascii_case("table");
             match <[FunctionArg; 1]>::try_from(args) {
                 Ok([FunctionArg::Unnamed(FunctionArgExpr::Expr(inner))]) if is_table => plan_argument(inner, context),
@@ -241,19 +279,8 @@ fn plan_name(idents: Vec<Ident>, context: &mut dyn RelationPlannerContext) -> Re
         return known;
     }
     let quoted: Vec<String> = normalized.iter().map(|n| format!("\"{}\"", n.replace('"', "\"\""))).collect();
-    let by_name = context.context_provider().get_table_function_source(TABLE_BY_NAME, vec![lit(quoted.join("."))]);
-    match by_name {
-        Ok(source) => LogicalPlanBuilder::scan(normalized.join("."), source, None)?.build(),
-        Err(_) => {
-            let name = normalized.join(".");
-            let hint = closest(&name, FUNCTIONS.iter().map(|f| f.name()))
-                .map_or(String::new(), |f| format!("; '{f}' is a function, called as {f}(...)"));
-            Err(engine_error(Error::argument(format!(
-                "there is no table '{name}': name a table, view or CTE, write a sub-query in parentheses, or a string \
-                 holding a table name{hint}"
-            ))))
-        }
-    }
+    let source = context.context_provider().get_table_function_source(TABLE_BY_NAME, vec![lit(quoted.join("."))])?;
+    LogicalPlanBuilder::scan(normalized.join("."), source, None)?.build()
 }
 
 fn plan_string(name: &str, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {

@@ -1,7 +1,9 @@
 //! What several functions share: common options and the columns that relations are compared on.
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use lookalike_core::{Default, EncodeSpec, Error, FrameBuilder, ParamKind, ParamSpec, Result, closest, list_names};
+use lookalike_core::{
+    Default, EncodeSpec, Error, FrameBuilder, Options, ParamKind, ParamSpec, Result, closest, list_names,
+};
 
 use crate::function::Call;
 
@@ -47,10 +49,42 @@ pub(crate) fn require_column(option: &str, name: &str, schema: &SchemaRef) -> Re
     Err(Error::argument(format!("{option}: there is no column '{name}'{hint} (columns: {})", list_names(names()))))
 }
 
-/// Fails when a column is named twice.
+/// The options that a part of a function (a model, an attack) takes, out of those of the call.
+pub(crate) fn options_of(params: &[ParamSpec], options: &Options) -> Result<Options> {
+    let given = |p: &ParamSpec| options.get(p.name).map(|v| (p.name.to_string(), v.clone()));
+    Options::check(params, &params.iter().filter_map(given).collect::<Vec<_>>())
+}
+
+/// Fails when the call sets an option that none of the chosen parts takes: it would do nothing. `all` are the parts
+/// with their options, `chosen` says whether a part is used.
+pub(crate) fn refuse_unused<'a>(
+    options: &Options,
+    all: impl Iterator<Item = (&'a str, &'a [ParamSpec])> + Clone,
+    chosen: impl Fn(&str) -> bool,
+) -> Result<()> {
+    let takes = |params: &[ParamSpec], name: &str| params.iter().any(|p| p.name == name);
+    for param in all.clone().flat_map(|(_, params)| params) {
+        if all.clone().any(|(part, params)| chosen(part) && takes(params, param.name)) {
+            continue;
+        }
+        let defaults = Options::check(&[*param], &[])?;
+        let value = options.get(param.name);
+        if value.is_some() && value != defaults.get(param.name) {
+            let takers = all.clone().filter(|(_, params)| takes(params, param.name)).map(|(part, _)| part);
+            return Err(Error::argument(format!(
+                "option '{}' has no effect here: it belongs to {}",
+                param.name,
+                list_names(takers)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Fails when a name is given twice.
 pub(crate) fn distinct(option: &str, names: &[String]) -> Result<()> {
     match names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
-        Some((_, twice)) => Err(Error::argument(format!("{option}: column '{twice}' is named twice"))),
+        Some((_, twice)) => Err(Error::argument(format!("{option}: '{twice}' is named twice"))),
         None => Ok(()),
     }
 }
@@ -65,6 +99,9 @@ pub(crate) fn comparison(call: &Call, base: &str, without_unit: &[&str]) -> Resu
     for (option, names) in [("identifiers", &identifiers), ("columns", &given)] {
         distinct(option, names)?;
         names.iter().try_for_each(|name| require_column(option, name, schema))?;
+    }
+    if given.is_empty() && call.options.get("columns").is_some() {
+        return Err(Error::argument("option 'columns' is empty, allowed is at least one column"));
     }
     if let Some(unit) = &unit {
         require_column("privacy_unit", unit, schema)?;

@@ -132,6 +132,7 @@ fn plan(call: &Call) -> Result<Plan> {
     distinct("quasi_identifiers", &quasi)?;
     quasi.iter().try_for_each(|name| require_column("quasi_identifiers", name, input))?;
     let identifiers = options.names("identifiers");
+    distinct("identifiers", &identifiers)?;
     identifiers.iter().try_for_each(|name| require_column("identifiers", name, input))?;
     let unit = options.text("privacy_unit").map(str::to_string);
     if let Some(unit) = &unit {

@@ -9,10 +9,10 @@ use datafusion::arrow::compute::{cast, concat, take};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use lookalike_attacks::{ATTACKS, Attack, score_units, split_reference};
 use lookalike_core::{
-    Default, EncodeSpec, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, Value, closest, list_names,
+    Default, EncodeSpec, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, closest, list_names,
 };
 
-use super::common::{COLUMNS, IDENTIFIERS, PRIVACY_UNIT, SEED, comparison};
+use super::common::{COLUMNS, IDENTIFIERS, PRIVACY_UNIT, SEED, comparison, options_of, refuse_unused};
 use crate::exec::encode_together;
 use crate::function::{Batches, Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
 
@@ -67,7 +67,9 @@ impl TableFunction for MiaScore {
     }
 
     fn schema(&self, call: &Call) -> Result<SchemaRef> {
-        attacks(&call.options)?;
+        let chosen = attacks(&call.options)?;
+        let all = ATTACKS.iter().map(|a| (a.name(), a.params()));
+        refuse_unused(&call.options, all, |name| chosen.iter().any(|a| a.name() == name))?;
         comparison(call, "members", &["synthetic"])?;
         let mut fields = vec![
             Arc::new(Field::new("attack", DataType::Utf8, false)),
@@ -188,7 +190,7 @@ impl Operation for Score {
         let _memory = job.reserve(members.frame.memory() + 2 * non_members.frame.memory(), "targets")?;
         let mut halves: Option<(Targets, Frame)> = None;
         for attack in &self.attacks {
-            let options = attack_options(*attack, &self.options)?;
+            let options = options_of(attack.params(), &self.options)?;
             let (non_members, reference) = if attack.needs_reference() && given.is_none() {
                 let (targets, reference) = match &halves {
                     Some(halves) => halves,
@@ -205,13 +207,6 @@ impl Operation for Score {
         }
         Ok(Arc::new(Batches::new(batches)))
     }
-}
-
-/// The options of one attack out of those of the call.
-fn attack_options(attack: &dyn Attack, options: &Options) -> Result<Options> {
-    let given: Vec<(String, Value)> =
-        attack.params().iter().filter_map(|p| options.get(p.name).map(|v| (p.name.to_string(), v.clone()))).collect();
-    Options::check(attack.params(), &given)
 }
 
 impl Score {

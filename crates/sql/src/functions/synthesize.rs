@@ -5,11 +5,11 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
 use lookalike_core::{
-    Default, EncodeSpec, Error, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result, Value,
+    Default, EncodeSpec, Error, Frame, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result,
 };
 use lookalike_models::{MODELS, SynthesizeParams, Synthesizer, model};
 
-use super::common::{IDENTIFIERS, PRIVACY_UNIT, SEED, distinct, require_column};
+use super::common::{IDENTIFIERS, PRIVACY_UNIT, SEED, distinct, options_of, refuse_unused, require_column};
 use crate::exec::encode_together;
 use crate::function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
 
@@ -117,10 +117,28 @@ fn spec(call: &Call) -> Result<EncodeSpec> {
 
 /// The options of the chosen model out of those of the call. An option of another model is an error.
 fn model_options(options: &Options) -> Result<Options> {
-    let chosen = model(options.text("model").unwrap_or("auto"))?;
-    let given: Vec<(String, Value)> =
-        chosen.params().iter().filter_map(|p| options.get(p.name).map(|v| (p.name.to_string(), v.clone()))).collect();
-    Options::check(chosen.params(), &given)
+    // Without a name the model is a parameter that has no value yet.
+    let Some(name) = options.text("model") else { return Options::check(&[], &[]) };
+    let chosen = model(name)?;
+    let all = MODELS.iter().map(|m| (m.name(), m.params()));
+    refuse_unused(options, all, |name| name == chosen.name())
+        .map_err(|e| e.within(format!("model '{}'", chosen.name())))?;
+    options_of(chosen.params(), options)
+}
+
+/// Fails with fewer persons than a category needs to be emitted: whatever is drawn then describes single persons.
+fn require_persons(frame: &Frame, min_category_count: u32) -> Result<()> {
+    let (persons, what) = match frame.units() {
+        Some(units) => (units.count as usize, "persons"),
+        None => (frame.rows(), "rows"),
+    };
+    if frame.rows() > 0 && persons < min_category_count as usize {
+        return Err(Error::data(format!(
+            "too few {what} to hide one another: the input has {persons}, min_category_count is {min_category_count}; give \
+             more, or lower min_category_count"
+        )));
+    }
+    Ok(())
 }
 
 #[derive(Debug)]
@@ -138,6 +156,7 @@ impl Operation for Fit {
 
     fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Arc<dyn Output>> {
         let input = encode_together(inputs, job)?.pop().ok_or_else(|| Error::internal("no input"))?;
+        require_persons(&input.frame, self.params.min_category_count)?;
         let synthesizer = Synthesizer::fit(input.frame, self.params.clone(), &self.model_options, job)?;
         let report = synthesizer.report();
         job.count("persons_trained", report.units as usize);

@@ -52,7 +52,7 @@ impl ScalarUDFImpl for Require {
             return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(Some(true))));
         };
         let messages = message.into_array(rows)?;
-        let text = if messages.is_null(row) { "" } else { messages.as_string::<i32>().value(row) };
+        let text = if messages.is_null(row) { "(no message)" } else { messages.as_string::<i32>().value(row) };
         let why =
             if condition.is_null(row) { " (the condition is NULL: the figure could not be measured)" } else { "" };
         Err(DataFusionError::Execution(format!("requirement not met: {text}{why}")))
