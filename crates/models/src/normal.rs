@@ -194,8 +194,9 @@ mod tests {
         // scipy.stats.norm.ppf and .pdf; tests/golden/make/models_normal.py
         let golden: serde_json::Value =
             serde_json::from_str(include_str!("../../../tests/golden/models_normal.json")).unwrap();
-        let list =
-            |name: &str| -> Vec<f64> { golden[name].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect() };
+        let list = |name: &str| -> Vec<f64> {
+            golden[name].as_array().unwrap().iter().map(|v| v.as_str().unwrap().parse().unwrap()).collect()
+        };
         let (p, z, density_at_z) = (list("p"), list("quantile"), list("density"));
         assert!(p.len() > 30);
         for i in 0..p.len() {

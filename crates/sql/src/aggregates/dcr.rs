@@ -99,7 +99,9 @@ struct DcrAccumulator(DcrSummary);
 fn distances(column: &ArrayRef) -> Result<Vec<f64>> {
     let distances = floats(column)?;
     match distances.iter().find(|d| **d < 0.0 || d.is_infinite()) {
-        Some(d) => Err(DataFusionError::Execution(format!("dcr: a distance is {d}, allowed is a finite number of at least 0"))),
+        Some(d) => {
+            Err(DataFusionError::Execution(format!("dcr: a distance is {d}, allowed is a finite number of at least 0")))
+        }
         None => Ok(distances),
     }
 }

@@ -15,9 +15,16 @@ use crate::functions::FUNCTIONS;
 pub(crate) fn table(session: &dyn Session, name: &str) -> Result<Arc<dyn TableProvider>> {
     let looks_like_path = name.contains('/');
     let mut known = Vec::new();
-    let mut references = vec![TableReference::bare(name.to_string())];
+    if name.trim().is_empty() {
+        return Err(engine_error(Error::argument("the empty string is no table name")));
+    }
+    let mut references = vec![];
     if !looks_like_path {
-        references.insert(0, TableReference::parse_str(name));
+        references.push(TableReference::parse_str(name));
+    }
+    // A file name has a dot as well; a quoted name is no file's.
+    if !name.contains('"') {
+        references.push(TableReference::bare(name.to_string()));
     }
     references.dedup();
     for reference in references {
@@ -53,20 +60,18 @@ pub(crate) fn table(session: &dyn Session, name: &str) -> Result<Arc<dyn TablePr
 
 /// What to do about a name that stands for no table. `known` are the tables beside it.
 fn no_table(name: &str, looks_like_path: bool, known: &[String]) -> DataFusionError {
-    let shown = TableReference::parse_str(name).to_vec().join(".");
-    let last = TableReference::parse_str(name).table().to_string();
-    let hint = if looks_like_path {
-        " (paths are tables only where the session allows it, as the shell does)".to_string()
-    } else if let Some(function) = closest(&last, FUNCTIONS.iter().map(|f| f.name())) {
-        format!("; '{function}' is a function, called as {function}(...)")
+    let parsed = TableReference::parse_str(name);
+    let (shown, hint) = if looks_like_path {
+        (name.to_string(), " (paths are tables only where the session allows it, as the shell does)".to_string())
+    } else if let Some(slip) = closest(parsed.table(), known.iter().map(String::as_str)) {
+        (parsed.to_vec().join("."), format!("; did you mean '{slip}'?"))
+    } else if let Some(function) = closest(parsed.table(), FUNCTIONS.iter().map(|f| f.name())) {
+        (parsed.to_vec().join("."), format!("; '{function}' is a function, called as {function}(...)"))
     } else {
-        String::new()
+        (parsed.to_vec().join("."), String::new())
     };
-    let slip = closest(&last, known.iter().map(String::as_str)).map(|c| format!("; did you mean '{c}'?"));
-    let slip = slip.filter(|_| !looks_like_path).unwrap_or_else(|| ":".into());
     engine_error(Error::argument(format!(
-        "there is no table '{}'{slip} name a table, view or CTE, write a sub-query in parentheses, or a string holding a \
-         table name{hint}",
-        if looks_like_path { name } else { &shown }
+        "there is no table '{shown}'{hint} (a relation is the name of a table, view or CTE, a sub-query in parentheses, \
+         or a string holding a table name)"
     )))
 }

@@ -113,8 +113,7 @@ fn plan_call(
                 continue;
             }
             let role = role(function, inputs.len()).map_err(|e| place(explain_stray(e, &arg)))?;
-            let plan =
-                plan_argument(arg, context).map_err(|e| located(e, function, &format!("relation '{role}'")))?;
+            let plan = plan_argument(arg, context).map_err(|e| located(e, function, &format!("relation '{role}'")))?;
             inputs.push((role, plan));
             continue;
         };
@@ -125,8 +124,7 @@ fn plan_call(
             if i != inputs.len() {
                 return Err(place(Error::argument(format!("the relation '{name}' is argument {}", i + 1))));
             }
-            let plan =
-                plan_argument(arg, context).map_err(|e| located(e, function, &format!("relation '{name}'")))?;
+            let plan = plan_argument(arg, context).map_err(|e| located(e, function, &format!("relation '{name}'")))?;
             inputs.push((name, plan));
             continue;
         }

@@ -1,0 +1,103 @@
+//! Cancellation and memory: a query that nobody waits for stops, and one that does not fit fails by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use lookalike::{ProgressSink, with_progress};
+
+use crate::support::run;
+
+/// Generated people: `rows` of them, all different, with three numbers and a category.
+fn people(rows: u64, salt: u64) -> String {
+    format!(
+        "(SELECT (value * 7919 + {salt}) % 1000003 AS weight, (value * 104729 + {salt}) % 99991 AS height, \
+         CAST(value % 97 AS DOUBLE) / 7 AS dose, concat('ward-', value % 13) AS ward FROM range({rows}))"
+    )
+}
+
+/// One call a function over that many rows a relation.
+fn calls(rows: u64) -> [(&'static str, String); 4] {
+    let [a, b, c] = [people(rows, 1), people(rows, 2), people(rows, 3)];
+    [
+        ("SYNTHESIZE", format!("SELECT count(*) FROM synthesize({a}, rows => 100, seed => 1)")),
+        ("K_ANONYMIZE", format!("SELECT count(*) FROM k_anonymize({a}, k => 5, quasi_identifiers => ['weight', 'ward'])")),
+        ("DCR", format!("SELECT count(*) FROM dcr({a}, {b}, {c})")),
+        ("MIA_SCORE", format!("SELECT count(*) FROM mia_score({a}, {b}, {c}, seed => 1)")),
+    ]
+}
+
+/// Counts what it is told.
+#[derive(Default)]
+struct Told(AtomicU64);
+
+impl ProgressSink for Told {
+    fn update(&self, _: &str, _: u64, _: u64) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn finish(&self) {}
+}
+
+#[test]
+fn a_cancelled_query_stops_within_a_second() {
+    // Hours of work each, if nobody stopped it.
+    for (function, call) in calls(400_000).into_iter().filter(|(f, _)| ["DCR", "MIA_SCORE"].contains(f)) {
+        let runtime = tokio::runtime::Runtime::new().expect("threads");
+        let told = Arc::new(Told::default());
+        let config = with_progress(SessionConfig::new().with_target_partitions(2), told.clone());
+        let ctx = SessionContext::new_with_config(config);
+        lookalike::register_all(&ctx).expect("the functions register");
+        let query = runtime.spawn(async move { run(&ctx, &call).await });
+        let start = Instant::now();
+        while told.0.load(Ordering::SeqCst) < 3 {
+            assert!(!query.is_finished(), "{function}: {:?}", runtime.block_on(query));
+            assert!(start.elapsed() < Duration::from_secs(60), "{function} never says how far it is");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let start = Instant::now();
+        query.abort();
+        // Waits for every thread that still computes.
+        drop(runtime);
+        assert!(start.elapsed() < Duration::from_secs(1), "{function} went on for {:?}", start.elapsed());
+    }
+}
+
+const LIMIT: usize = 256 << 20;
+
+fn limited() -> SessionContext {
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(LIMIT)));
+    let config = SessionConfig::new().with_target_partitions(2);
+    let ctx = SessionContext::new_with_config_rt(config, runtime.build_arc().expect("a runtime"));
+    lookalike::register_all(&ctx).expect("the functions register");
+    ctx
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_an_error_that_says_what_to_do() {
+    let ctx = limited();
+    // 12,000,000 rows of three 8-byte numbers and a category are 300 MB however they are kept.
+    for (function, call) in calls(12_000_000) {
+        let error = run(&ctx, &call).await.expect_err(function);
+        let root = error.find_root();
+        assert!(matches!(root, DataFusionError::ResourcesExhausted(_)), "{function}: {error}");
+        let text = root.to_string();
+        for word in [function, "raise the limit", "fewer rows"] {
+            assert!(text.contains(word), "{function}: '{word}' is not in: {text}");
+        }
+        assert_eq!(ctx.runtime_env().memory_pool.reserved(), 0, "{function} gives its memory back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fits_runs_under_the_same_limit() {
+    let ctx = limited();
+    for (function, call) in calls(3_000) {
+        run(&ctx, &call).await.unwrap_or_else(|e| panic!("{function}: {e}"));
+        assert_eq!(ctx.runtime_env().memory_pool.reserved(), 0, "{function} gives its memory back");
+    }
+}
