@@ -20,8 +20,8 @@ const QUERIES: [(&str, &str); 6] = [
 ];
 
 const VIEWS: [&str; 3] = [
-    "CREATE VIEW train AS SELECT * FROM heart WHERE md5(patient_id) < '8'",
-    "CREATE VIEW holdout AS SELECT * FROM heart WHERE md5(patient_id) >= '8'",
+    "CREATE VIEW train AS SELECT * FROM heart WHERE md5(CAST(id AS VARCHAR)) < '8'",
+    "CREATE VIEW holdout AS SELECT * FROM heart WHERE md5(CAST(id AS VARCHAR)) >= '8'",
     "CREATE VIEW synthetic AS SELECT * FROM synthesize(train, rows => 300, seed => 3)",
 ];
 
@@ -31,7 +31,7 @@ async fn shuffled(folder: &TempDir, salt: &str, files: u64) -> Result<String> {
     let path = folder.path().join(salt);
     for file in 0..files {
         let target = path.join(format!("{file}.parquet"));
-        let hash = format!("md5(concat('{salt}', patient_id))");
+        let hash = format!("md5(concat('{salt}', id))");
         let copy = format!(
             "COPY (SELECT * FROM heart WHERE ascii(right({hash}, 1)) % {files} = {file} ORDER BY {hash}) TO '{}'",
             target.display()
@@ -60,7 +60,8 @@ async fn rows_depend_on_the_seed_alone() {
     let one = shuffled(&folder, "one", 1).await.expect("written");
     let three = shuffled(&folder, "three", 3).await.expect("written");
     let plain = heart(1, 8192, None).await.expect("the shipped data");
-    let variants = [(2, 8192, None), (7, 100, None), (1, 100, Some(&one)), (2, 100, Some(&three)), (7, 8192, Some(&three))];
+    let variants =
+        [(2, 8192, None), (7, 100, None), (1, 100, Some(&one)), (2, 100, Some(&three)), (7, 8192, Some(&three))];
     let mut others = Vec::new();
     for (partitions, batch_size, path) in variants {
         let ctx = heart(partitions, batch_size, path.map(String::as_str)).await.expect("the shuffled data");
@@ -82,7 +83,9 @@ async fn rows_depend_on_the_seed_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_seed_gives_other_rows() {
     let ctx = heart(2, 8192, None).await.expect("the shipped data");
-    for query in ["SELECT * FROM synthesize(heart, rows => 500, seed => $)", "SELECT * FROM synthesize(heart, rows => 500)"] {
+    for query in
+        ["SELECT * FROM synthesize(heart, rows => 500, seed => $)", "SELECT * FROM synthesize(heart, rows => 500)"]
+    {
         let [a, b] = ["1", "2"].map(|seed| query.replace('$', seed));
         let a = sorted_rows(&ctx, &a).await.expect("rows");
         assert_ne!(a, sorted_rows(&ctx, &b).await.expect("rows"), "{query}");

@@ -25,7 +25,10 @@ fn calls(rows: u64) -> [(&'static str, String); 4] {
     let [a, b, c] = [people(rows, 1), people(rows, 2), people(rows, 3)];
     [
         ("SYNTHESIZE", format!("SELECT count(*) FROM synthesize({a}, rows => 100, seed => 1)")),
-        ("K_ANONYMIZE", format!("SELECT count(*) FROM k_anonymize({a}, k => 5, quasi_identifiers => ['weight', 'ward'])")),
+        (
+            "K_ANONYMIZE",
+            format!("SELECT count(*) FROM k_anonymize({a}, k => 5, quasi_identifiers => ['weight', 'ward'])"),
+        ),
         ("DCR", format!("SELECT count(*) FROM dcr({a}, {b}, {c})")),
         ("MIA_SCORE", format!("SELECT count(*) FROM mia_score({a}, {b}, {c}, seed => 1)")),
     ]
@@ -77,6 +80,16 @@ fn limited() -> SessionContext {
     ctx
 }
 
+/// Partitions that were still reading when the query ended notice it soon, not at once.
+async fn assert_gives_back(ctx: &SessionContext, function: &str) {
+    let start = Instant::now();
+    while ctx.runtime_env().memory_pool.reserved() > 0 {
+        let held = ctx.runtime_env().memory_pool.reserved();
+        assert!(start.elapsed() < Duration::from_secs(1), "{function} still holds {held} bytes");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_is_an_error_that_says_what_to_do() {
     let ctx = limited();
@@ -89,7 +102,7 @@ async fn what_does_not_fit_is_an_error_that_says_what_to_do() {
         for word in [function, "raise the limit", "fewer rows"] {
             assert!(text.contains(word), "{function}: '{word}' is not in: {text}");
         }
-        assert_eq!(ctx.runtime_env().memory_pool.reserved(), 0, "{function} gives its memory back");
+        assert_gives_back(&ctx, function).await;
     }
 }
 
@@ -98,6 +111,6 @@ async fn what_fits_runs_under_the_same_limit() {
     let ctx = limited();
     for (function, call) in calls(3_000) {
         run(&ctx, &call).await.unwrap_or_else(|e| panic!("{function}: {e}"));
-        assert_eq!(ctx.runtime_env().memory_pool.reserved(), 0, "{function} gives its memory back");
+        assert_gives_back(&ctx, function).await;
     }
 }

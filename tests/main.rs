@@ -1,8 +1,10 @@
 //! Integration tests: one binary, so that the engine is linked once.
 
-mod props;
 mod determinism;
+mod docs;
 mod limits;
+mod props;
+mod registry;
 mod s3;
 mod slt;
 mod support;

@@ -6,10 +6,11 @@ mod server;
 use std::{sync::Arc, time::Duration};
 
 use datafusion::{
-    arrow::{array::RecordBatch, util::pretty::pretty_format_batches},
+    arrow::{array::RecordBatch, compute::cast, datatypes::DataType, util::pretty::pretty_format_batches},
     common::cast::{as_float64_array, as_int64_array},
     error::DataFusionError,
     prelude::{SessionConfig, SessionContext},
+    sql::parser::DFParser,
 };
 use futures::TryStreamExt;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder};
@@ -239,7 +240,9 @@ async fn a_wire_cut_in_a_write_leaves_no_object_and_the_old_one_alone() {
             let error = sql(&ctx, &format!("COPY ({BIG}) TO 's3://hospital/{name}' {form}")).await;
             let error = error.expect_err("the wire is cut");
             assert!(proxy.is_cut(), "{error}");
-            assert_says(&error, &["S3", name]);
+            // The engine's CSV writer gives up without passing the store's reason on.
+            let words = if form == csv { ["writes", "ObjectStore"] } else { ["S3", name] };
+            assert_says(&error, &words);
             proxy.mend();
             assert_eq!(server.count("CompleteMultipartUpload"), 0);
             assert_eq!(listed(&server).await, ["old.parquet"]);
@@ -282,6 +285,123 @@ async fn a_write_that_fails_in_the_query_or_is_cancelled_leaves_no_object() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert_eq!(listed(&server).await, [""; 0]);
         assert_eq!(server.objects(), [""; 0]);
+    })
+    .await;
+}
+
+/// The rows of a query that gives one row of whole numbers.
+async fn numbers(ctx: &SessionContext, query: &str) -> Vec<i64> {
+    let rows = sql(ctx, query).await.unwrap_or_else(|e| panic!("{query}: {e}"));
+    let columns = rows[0].columns().iter();
+    columns.map(|c| as_int64_array(&cast(c, &DataType::Int64).expect("a number")).expect("cast").value(0)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_four_functions() {
+    within_limit(async {
+        let server = Server::start().await;
+        let ctx = session(&server.endpoint(), SECRET);
+        let copy = format!("COPY ({STAYS}) TO 's3://hospital/stays/' STORED AS PARQUET PARTITIONED BY (ward)");
+        sql(&ctx, &copy).await.expect("written");
+        external(&ctx, "stays", "s3://hospital/stays/", "PARTITIONED BY (ward)").await.expect("a table");
+        // 20,000 stays in five wards: 400 of the first 2,000 in each ward, half of them with an even number.
+        for view in [
+            "CREATE VIEW train AS SELECT * FROM stays WHERE stay < 2000 AND stay % 2 = 0",
+            "CREATE VIEW holdout AS SELECT * FROM stays WHERE stay < 2000 AND stay % 2 = 1",
+        ] {
+            sql(&ctx, view).await.expect("a view");
+        }
+
+        // SYNTHESIZE, written in several parts and read again.
+        let synthesize = "SELECT * FROM synthesize(stays, rows => 700000, seed => 5, identifiers => ['stay'])";
+        sql(&ctx, &format!("COPY ({synthesize}) TO 's3://hospital/synthetic.parquet' {PLAIN}")).await.expect("written");
+        assert!(server.count("UploadPart") > 2, "{} parts", server.count("UploadPart"));
+        external(&ctx, "synthetic", "s3://hospital/synthetic.parquet", "").await.expect("a table");
+        let figures = "SELECT count(*) AS n, min(age) AS a, max(age) AS b, sum(age) AS s, min(cost) AS c, max(cost) AS d, \
+                       count(DISTINCT ward) AS wards, count(DISTINCT stay) AS stays FROM";
+        let read = text(&ctx, &format!("{figures} synthetic")).await;
+        assert_eq!(read, text(&ctx, &format!("{figures} ({synthesize})")).await);
+        assert_eq!(numbers(&ctx, "SELECT count(*), count(DISTINCT ward) FROM synthetic").await, [700_000, 5]);
+
+        // K_ANONYMIZE, partitioned as it came.
+        let anonymize = "SELECT age, ward, cost FROM k_anonymize(stays, k => 7, quasi_identifiers => ['age', 'ward'])";
+        sql(&ctx, &format!("COPY ({anonymize}) TO 's3://hospital/released/' STORED AS PARQUET")).await.expect("written");
+        external(&ctx, "released", "s3://hospital/released/", "").await.expect("a table");
+        let released = numbers(&ctx, "SELECT count(*), k_anonymity(age, ward) FROM released").await;
+        assert_eq!(released[0], 20_000);
+        assert!(released[1] >= 7, "k is {}", released[1]);
+
+        // DCR and MIA_SCORE over what lies in the bucket; their rows go there too.
+        let people = "(SELECT * FROM synthetic ORDER BY stay LIMIT 1000)";
+        sql(&ctx, &format!("COPY (SELECT * FROM dcr({people}, train, holdout)) TO 's3://hospital/dcr.parquet'"))
+            .await
+            .expect("written");
+        external(&ctx, "distances", "s3://hospital/dcr.parquet", "").await.expect("a table");
+        let dcr = "SELECT figures['rows'], figures['median'] >= 0 FROM \
+                   (SELECT dcr(dcr, holdout_dcr, train_rows, holdout_rows) AS figures FROM distances)";
+        assert_eq!(numbers(&ctx, dcr).await, [1000, 1]);
+
+        let scores = format!("SELECT attack, score, is_member FROM mia_score(train, holdout, {people}, seed => 7)");
+        sql(&ctx, &format!("COPY ({scores}) TO 's3://hospital/scores.parquet'")).await.expect("written");
+        external(&ctx, "scores", "s3://hospital/scores.parquet", "").await.expect("a table");
+        // Without reference rows the calibrated attack takes half of the non-members for them.
+        for (attack, counts) in [("dcr", [1000, 1000]), ("dcr_diff", [1000, 500])] {
+            let mia = format!(
+                "SELECT figures['members'], figures['non_members'] FROM \
+                 (SELECT mia_score(score, is_member) AS figures FROM scores WHERE attack = '{attack}')"
+            );
+            assert_eq!(numbers(&ctx, &mia).await, counts, "{attack}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gate_that_is_not_met_writes_nothing() {
+    within_limit(async {
+        let server = Server::start().await;
+        let ctx = session(&server.endpoint(), SECRET);
+        let gated = "SELECT value AS id, require(value < 50000, 'too many people') AS ok FROM range(60000)";
+        let copy = format!("COPY ({gated}) TO 's3://hospital/gated.parquet'");
+        assert_says(&sql(&ctx, &copy).await.expect_err("50,000 is not below 50,000"), &["too many people"]);
+        assert_eq!(server.objects(), [""; 0]);
+    })
+    .await;
+}
+
+/// The recipe users copy, with nothing changed but where its files lie.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_quickstart_runs_in_object_storage() {
+    within_limit(async {
+        let server = Server::start().await;
+        let ctx = session(&server.endpoint(), SECRET);
+        let recipe = std::fs::read_to_string("sql/recipes/quickstart.sql").expect("the recipe");
+        let local: Vec<_> = recipe.split('\'').filter(|text| text.starts_with("tests/data/")).collect();
+        assert!(!local.is_empty());
+        for path in local {
+            server.put(path, &std::fs::read(path).expect("shipped data"));
+        }
+        let recipe =
+            recipe.replace("'tests/data/", "'s3://hospital/tests/data/").replace("'target/", "'s3://hospital/target/");
+        for statement in DFParser::parse_sql(&recipe).expect("the recipe parses") {
+            let shown = statement.to_string();
+            let plan = ctx.state().statement_to_plan(statement).await.unwrap_or_else(|e| panic!("{shown}: {e}"));
+            let rows = ctx.execute_logical_plan(plan).await.unwrap_or_else(|e| panic!("{shown}: {e}")).collect().await;
+            rows.unwrap_or_else(|e| panic!("{shown}: {e}"));
+        }
+        let mut written = listed(&server).await;
+        written.retain(|object| object.starts_with("target/"));
+        let names = ["people_synthetic", "trial_anonymous", "trial_synthetic"];
+        assert_eq!(written, names.map(|name| format!("target/quickstart/{name}.parquet")));
+        for (name, object) in names.iter().zip(&written) {
+            external(&ctx, &format!("read_{name}"), &format!("s3://hospital/{object}"), "").await.expect("a table");
+        }
+        // As many rows as the recipe asks for, and nobody of the trial left out.
+        assert_eq!(numbers(&ctx, "SELECT count(*) FROM read_people_synthetic").await, [2694]);
+        assert_eq!(numbers(&ctx, "SELECT count(*) FROM read_trial_synthetic").await, [300]);
+        let anonymous = "SELECT (SELECT count(*) FROM trial) - count(*), k_anonymity(age, sex, race, site_id) >= 5 \
+                         FROM read_trial_anonymous";
+        assert_eq!(numbers(&ctx, anonymous).await, [0, 1]);
     })
     .await;
 }

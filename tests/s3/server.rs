@@ -89,6 +89,13 @@ impl Server {
         std::fs::create_dir(self.folder.path().join(name)).expect("a new bucket");
     }
 
+    /// Puts an object there as if somebody had uploaded it.
+    pub fn put(&self, key: &str, bytes: &[u8]) {
+        let path = self.folder.path().join(BUCKET).join(key);
+        std::fs::create_dir_all(path.parent().expect("below the bucket")).expect("a folder");
+        std::fs::write(path, bytes).expect("written");
+    }
+
     /// How often an operation was asked for since the start.
     pub fn count(&self, operation: &str) -> usize {
         let log = self.log.0.lock().expect("no test panics while it holds the log");

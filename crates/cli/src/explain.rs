@@ -109,6 +109,8 @@ fn hint(text: &str) -> Option<&'static str> {
         Some("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.")
     } else if has("InvalidAccessKeyId") || has("SignatureDoesNotMatch") || has("NotSignedUp") {
         Some("Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+    } else if has("Error encountered while finalizing writes") {
+        Some("The store did not take the whole file; the engine's writer does not pass its reason on. Run it again.")
     } else if has("NoSuchBucket") {
         Some("Check the bucket's name, AWS_REGION and AWS_ENDPOINT_URL.")
     } else {

@@ -94,9 +94,9 @@ fn runtime(args: &Args) -> io::Result<Runtime> {
 
 /// A server of one's own (MinIO, Ceph) has no region to ask Amazon for, but signatures need one.
 fn aws_region_of_own_endpoint() {
-    let given = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"].iter().any(|name| given(&name));
-    if endpoint && !["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| given(&name)) {
+    let given = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"].iter().any(|name| given(name));
+    if endpoint && !["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| given(name)) {
         // SAFETY: called before any other thread exists.
         unsafe { std::env::set_var("AWS_REGION", "us-east-1") };
     }

@@ -68,7 +68,7 @@ pub struct Printer {
 
 enum Sink {
     Table { held: Vec<RecordBatch>, max_rows: usize, reservation: MemoryReservation },
-    Separated(csv::Writer<Stdout>),
+    Separated(Box<csv::Writer<Stdout>>),
     JsonArray(json::ArrayWriter<BufWriter<Stdout>>),
     JsonLines(json::LineDelimitedWriter<BufWriter<Stdout>>),
 }
@@ -142,7 +142,7 @@ impl Printer {
 fn separated(delimiter: u8, schema: &SchemaRef) -> Result<Sink> {
     let mut writer = csv::WriterBuilder::new().with_delimiter(delimiter).build(Stdout);
     writer.write(&RecordBatch::new_empty(flat_schema(schema)))?;
-    Ok(Sink::Separated(writer))
+    Ok(Sink::Separated(Box::new(writer)))
 }
 
 /// Every row names every column, NULL or not.

@@ -143,13 +143,13 @@ pub fn encode(relations: Vec<Vec<FrameBuilder>>, job: &Job) -> Result<Vec<Frame>
             frame.push(column);
         }
     }
-    let mut units: Vec<Option<Units>> = rows.iter().map(|_| None).collect();
-    if spec.unit.is_some() {
-        for (slot, builders) in units.iter_mut().zip(&mut relations) {
-            let name = spec.unit.as_deref().unwrap_or_default();
-            let raws = builders.iter_mut().filter_map(|b| b.unit.as_mut().map(|u| take_raw(&mut u.2))).collect();
-            *slot = Some(encode_units(name, raws)?);
-        }
+    // Some of the relations may have a unit and others none.
+    let mut units: Vec<Option<Units>> = Vec::with_capacity(relations.len());
+    for builders in &mut relations {
+        let parts: Vec<(String, usize, Raw)> = builders.iter_mut().filter_map(|b| b.unit.take()).collect();
+        let name = parts.first().map(|(name, ..)| name.clone());
+        let raws = parts.into_iter().map(|(.., raw)| raw).collect();
+        units.push(name.map(|name| encode_units(&name, raws)).transpose()?);
     }
     Ok(frames
         .into_iter()

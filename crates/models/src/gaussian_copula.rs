@@ -47,8 +47,10 @@ use tree::{Child, Profile, Profiles, Tree};
 /// shares of categories and of their combinations, and the factor of the correlation matrix; no training rows.
 pub(crate) struct GaussianCopula;
 
-/// Latent variables a group may have.
+/// Latent variables a group may have, and about how many all groups may have together: the correlation matrix takes time that
+/// grows with their cube.
 const MAX_SPLITS: usize = 48;
+const MAX_LATENTS: usize = 2048;
 /// Bins that stand for another column while splits are chosen: quantile bins of numbers, most frequent cells of groups.
 const NUMBER_BINS: u32 = 8;
 const CELL_BINS: usize = 64;
@@ -173,6 +175,7 @@ fn trees(numbers: &[(Number, Step)], groups: &[Group], table: &Table, job: &Job)
     // Every other column as a few bins, the last for missing or infrequent.
     let mut binned: Vec<(Vec<u32>, usize)> = numbers.par_iter().map(|(n, _)| bin_number(n)).collect();
     binned.par_extend(groups.par_iter().map(bin_cells));
+    let limit = (MAX_LATENTS / groups.len().max(1)).clamp(1, MAX_SPLITS);
     let mut trees = vec![];
     for (g, group) in groups.iter().enumerate() {
         job.check()?;
@@ -188,7 +191,7 @@ fn trees(numbers: &[(Number, Step)], groups: &[Group], table: &Table, job: &Job)
             .map(|(_, (codes, bins))| (contingency(&group.code, group.len(), codes, *bins), *bins))
             .collect();
         let others: Vec<Profile> = tables.iter().map(|(counts, bins)| Profile { counts, bins: *bins }).collect();
-        trees.push(Profiles::new(&group.count, &others, table.unit_count()).tree(MAX_SPLITS));
+        trees.push(Profiles::new(&group.count, &others, table.unit_count()).tree(limit));
     }
     Ok(trees)
 }

@@ -4,7 +4,7 @@ use lookalike_core::{Result, Units};
 use rayon::prelude::*;
 
 use crate::codec::{Reader, Writer, ensure};
-use crate::normal::{density, quantile};
+use crate::normal::{cumulative, density, quantile};
 use crate::rows::persons;
 
 /// A piecewise uniform distribution with atoms. Piece i holds a share of the present values and spreads them evenly from
@@ -253,7 +253,12 @@ struct QuantilePiece {
     low: f64,
     high: f64,
     slope: f64,
+    /// Probability below the piece and inside it, for wide pieces; a line in z is near enough in narrow ones.
+    wide: Option<(f64, f64)>,
 }
+
+/// Pieces of a larger share are wide; the outermost always are, for they have no edge.
+const NARROW: f64 = 1.0 / 128.0;
 
 /// Buckets a unit of z, over -8..8.
 const BUCKETS_PER_UNIT: f32 = 256.0;
@@ -267,16 +272,18 @@ impl Quantiles {
         }
         let edges = marginal.edges();
         let total = marginal.count.iter().sum::<u64>() as f64;
+        let mut before = 0;
         let pieces: Vec<QuantilePiece> = (0..marginal.len())
             .map(|i| {
-                // The outermost pieces have no edge; an eighth of their share from the end serves.
-                let share = marginal.count[i] as f64 / total;
-                let from = i.checked_sub(1).map_or_else(|| quantile((share / 8.0).min(0.1)), |k| edges[k]);
-                let to = edges.get(i).copied().unwrap_or_else(|| -quantile((share / 8.0).min(0.1)));
+                let (below, share) = (before as f64 / total, marginal.count[i] as f64 / total);
+                before += marginal.count[i];
                 let (low, high) = (marginal.low[i], marginal.high[i]);
-                let slope = if to > from { (high - low) / (to - from) } else { 0.0 };
-                let edge = edges.get(i).map_or(f32::INFINITY, |&e| e as f32);
-                QuantilePiece { edge, from: from as f32, low, high, slope }
+                let from = i.checked_sub(1).map_or(f64::NEG_INFINITY, |k| edges[k]);
+                let to = edges.get(i).copied().unwrap_or(f64::INFINITY);
+                let is_wide = low < high && (share > NARROW || !from.is_finite() || !to.is_finite());
+                let slope = if !is_wide && to > from { (high - low) / (to - from) } else { 0.0 };
+                let wide = is_wide.then_some((below, share));
+                QuantilePiece { edge: to as f32, from: from.max(-1e3) as f32, low, high, slope, wide }
             })
             .collect();
         let buckets = (2.0 * REACH * BUCKETS_PER_UNIT) as usize;
@@ -302,7 +309,11 @@ impl Quantiles {
             i += 1;
         }
         let piece = &self.pieces[i];
-        (piece.low + piece.slope * f64::from(z - piece.from)).clamp(piece.low, piece.high)
+        let value = match piece.wide {
+            None => piece.low + piece.slope * f64::from(z - piece.from),
+            Some((below, share)) => piece.low + (piece.high - piece.low) * ((cumulative(f64::from(z)) - below) / share),
+        };
+        value.clamp(piece.low, piece.high)
     }
 }
 

@@ -101,6 +101,11 @@ pub(crate) fn density(z: f64) -> f64 {
     libm::exp(-0.5 * z * z) * 0.398_942_280_401_432_7
 }
 
+/// Probability that a standard normal is below `z`.
+pub(crate) fn cumulative(z: f64) -> f64 {
+    0.5 * libm::erfc(-z / std::f64::consts::SQRT_2)
+}
+
 /// Bits of a draw that choose an entry of the table.
 const INDEX_BITS: u32 = 12;
 /// Entries at either end where a straight line misses the quantile: those draws are computed exactly.
@@ -202,6 +207,7 @@ mod tests {
         for i in 0..p.len() {
             let ours = quantile(p[i]);
             assert!((ours - z[i]).abs() <= 1e-13 * z[i].abs().max(0.01), "{} {ours} {}", p[i], z[i]);
+            assert!((cumulative(z[i]) - p[i]).abs() <= 1e-11 * p[i], "{}", p[i]);
             assert!((density(z[i]) - density_at_z[i]).abs() <= 1e-12 * density_at_z[i].max(1e-300), "{}", z[i]);
         }
         assert_eq!((quantile(0.0), quantile(1.0)), (f64::NEG_INFINITY, f64::INFINITY));
@@ -233,7 +239,7 @@ mod tests {
         let mut draws = vec![0f32; n];
         Normals::new().fill(&mut draws, &mut Streams::new(11, "test").block(0));
         draws.sort_unstable_by(f32::total_cmp);
-        let cdf = |z: f32| 0.5 * libm::erfc(-f64::from(z) / std::f64::consts::SQRT_2);
+        let cdf = |z: f32| cumulative(f64::from(z));
         let distance = draws
             .iter()
             .enumerate()

@@ -17,7 +17,7 @@ pub(crate) enum Restore {
     Codes { to_input: Vec<u32>, frequent: Option<Alias> },
 }
 
-/// Replaces rare categories by one code and extreme numbers by the mean of enough persons. `frame` is in canonical order.
+/// Replaces rare categories by one code and extreme numbers by values that tell no more than the mean of enough persons'. `frame` is in canonical order.
 pub(crate) fn prepare(frame: &Frame, min_persons: u32) -> Result<(Frame, Vec<Restore>)> {
     let prepared: Vec<(Column, Restore)> = (0..frame.columns().len())
         .into_par_iter()
@@ -75,7 +75,8 @@ fn recode(
     Ok((column, Restore::Codes { to_input, frequent: Alias::new(&count) }))
 }
 
-/// The lowest values of so many persons become their mean, and the highest likewise; of few persons, a quarter at most.
+/// The lowest values of so many persons become evenly spaced ones of the same mean, and the highest likewise; of few
+/// persons, a quarter at most.
 fn blunt(
     values: &[f64],
     mut domain: NumberDomain,
@@ -94,7 +95,7 @@ fn blunt(
             };
             let end = match units {
                 None => {
-                    order.select_nth_unstable_by(tail - 1, compare);
+                    order.select_nth_unstable_by(tail, compare);
                     order[..tail].sort_unstable_by(compare);
                     tail
                 }
@@ -111,20 +112,38 @@ fn blunt(
                     order.iter().position(is_enough).map_or(order.len(), |p| p + 1)
                 }
             };
-            let rows = &order[..end];
-            let (first, last) = (values[rows[0] as usize], values[rows[end - 1] as usize]);
-            if first != last {
-                // Measured from one of them, so that the sum cannot overflow.
-                let mean = first + rows.iter().map(|&r| values[r as usize] - first).sum::<f64>() / end as f64;
-                let mean = domain.snap(mean);
-                rows.iter().for_each(|&r| values[r as usize] = mean);
-            }
+            // A quarter of the persons at most: another row follows unless these persons hold all rows between them.
+            let Some(&next) = order.get(end) else { continue };
+            flatten(&mut values, &order[..end], next, &domain);
         }
     }
     let present = || values.iter().copied().filter(|v| !v.is_nan());
     domain.min = present().reduce(f64::min).unwrap_or(f64::NAN);
     domain.max = present().reduce(f64::max).unwrap_or(f64::NAN);
     (values, domain)
+}
+
+/// Replaces the values of a tail, whose rows stand from the outermost inwards, by evenly spaced ones around their mean. They
+/// reach towards the `next` value inside as far as towards the end of the range, and are narrowed by halves until they
+/// stay inside it: what comes out tells the mean, and the outermost value within a factor of two.
+fn flatten(values: &mut [f64], tail: &[u32], next: u32, domain: &NumberDomain) {
+    let (outermost, innermost) = (values[tail[0] as usize], values[tail[tail.len() - 1] as usize]);
+    if outermost == innermost {
+        return;
+    }
+    let size = tail.len() as f64;
+    // Measured from one of them, so that the sum cannot overflow.
+    let mean = outermost + tail.iter().map(|&r| values[r as usize] - outermost).sum::<f64>() / size;
+    let mut reach = mean - values[next as usize];
+    if !reach.is_finite() {
+        return; // Values near the limits of f64, further apart than it can say.
+    }
+    while reach.abs() > (outermost - mean).abs() {
+        reach *= 0.5;
+    }
+    for (i, &row) in tail.iter().enumerate() {
+        values[row as usize] = domain.snap(mean + reach * (size - 1.0 - 2.0 * i as f64) / size);
+    }
 }
 
 impl Restore {
@@ -165,24 +184,26 @@ mod tests {
     }
 
     #[test]
-    fn extremes_become_means_worked_by_hand() {
-        // Twelve rows, three persons: the lowest three 0, 1, 5 have mean 2, the highest 90, 95, 1000 have mean 395.
+    fn extremes_are_flattened_worked_by_hand() {
+        // Twelve rows, three persons. The highest three, 90, 95, 1000, have mean 395, which is 350 from the next value 45: they
+        // become 395 and 395 -+ 350 * 2/3. The lowest three, 0, 1, 5, have mean 2; 38 from 40, halved to 1.1875, gives 2 -+ 0.79.
         let values = [5.0, 40.0, 0.0, 41.0, 1000.0, 1.0, 42.0, 95.0, 43.0, 90.0, 44.0, 45.0, f64::NAN];
         let (blunted, range) = blunt(&values, domain(1000.0), None, 3);
-        assert_eq!(blunted[..12], [2.0, 40.0, 2.0, 41.0, 395.0, 2.0, 42.0, 395.0, 43.0, 395.0, 44.0, 45.0]);
+        assert_eq!(blunted[..12], [3.0, 40.0, 1.0, 41.0, 628.0, 2.0, 42.0, 395.0, 43.0, 162.0, 44.0, 45.0]);
         assert!(blunted[12].is_nan());
-        assert_eq!((range.min, range.max), (2.0, 395.0));
+        assert_eq!((range.min, range.max), (1.0, 628.0));
     }
 
     #[test]
     fn extremes_are_counted_in_persons() {
-        // Person 0 holds the five lowest values: two persons reach down to 10, mean (0+1+2+3+4+10)/6 = 3.33, snapped to 3.
+        // Person 0 holds the five lowest values, so two persons reach down to 10: six rows of mean 3.33, 16.67 from the next
+        // value 20, halved three times to 2.08. The highest two, 80 and 70, have mean 75, 15 from 60, halved twice to 3.75.
         let values: Vec<f64> =
             [0.0, 1.0, 2.0, 3.0, 4.0].into_iter().chain((1..9).map(|i| f64::from(i) * 10.0)).collect();
         let codes = [0; 5].into_iter().chain(1..9).collect();
         let (blunted, range) = blunt(&values, domain(80.0), Some(&Units { codes, count: 9 }), 2);
-        assert_eq!(blunted[..7], [3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 20.0]);
-        assert_eq!((range.min, range.max), (3.0, 75.0));
+        assert_eq!(blunted, [2.0, 2.0, 3.0, 4.0, 4.0, 5.0, 20.0, 30.0, 40.0, 50.0, 60.0, 73.0, 77.0]);
+        assert_eq!((range.min, range.max), (2.0, 77.0));
     }
 
     #[test]

@@ -34,9 +34,9 @@ impl Default for SynthesizeParams {
 /// - Categories held by fewer than `min_category_count` persons are one rare code to the model. Where it comes out, it is
 ///   replaced by a draw from the frequent categories' frequencies; a nullable column without any frequent category is
 ///   all NULL, one that is NOT NULL is a data error.
-/// - The lowest values of `min_category_count` persons in a numeric column are replaced by their mean, the highest likewise
-///   (on each side a quarter of the persons at most): generated values lie between these means, inside the
-///   observed range, whose ends are one person's values.
+/// - The ends of a numeric column's range are one person's values. The lowest values of `min_category_count` persons are
+///   replaced by evenly spaced ones of the same mean, the highest likewise (on each side a quarter of the persons at most),
+///   and generated values stay inside what is left of the observed range.
 /// - Numbers leave on the column's grid ([`lookalike_core::NumberDomain::snap`]); missing values occur in columns that had some.
 /// - With `filter_copies`, a row equal to a training row on all columns but identifiers is drawn again from its block's stream.
 pub struct Synthesizer {

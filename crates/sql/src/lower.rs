@@ -24,16 +24,9 @@ pub(crate) fn lower(plan: &LogicalPlan) -> Result<LogicalPlan> {
             return Ok(Transformed::no(plan));
         };
         let table = Arc::new(LoweredTable { schema: Arc::new(node.schema().as_arrow().clone()), node: node.clone() });
+        // Named like the function, the scan qualifies its columns as the node does.
         let scan = LogicalPlanBuilder::scan(node.name(), provider_as_source(table), None)?;
-        // The scan qualifies its columns; parents know them unqualified.
-        let columns: Vec<Expr> = scan
-            .schema()
-            .iter()
-            .map(|(qualifier, field)| {
-                Expr::Column(datafusion::common::Column::new(qualifier.cloned(), field.name())).alias(field.name())
-            })
-            .collect();
-        Ok(Transformed::yes(scan.project(columns)?.build()?))
+        Ok(Transformed::yes(scan.build()?))
     })?;
     Ok(lowered.data)
 }

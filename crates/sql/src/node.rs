@@ -5,7 +5,6 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::Schema;
 use datafusion::common::{DFSchema, DFSchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
@@ -62,7 +61,9 @@ impl LookalikeNode {
             unique_names(role, plan).map_err(place)?;
         }
         let schema = function.schema(&call).map_err(place)?;
-        let schema = Arc::new(DFSchema::try_from(Schema::clone(&schema))?);
+        // Qualified, because the optimizer takes a column of a node for that of the same name below it, and moves
+        // expressions down. Ours are made here.
+        let schema = Arc::new(DFSchema::try_from_qualified_schema(function.name(), &schema)?);
         Ok(Self { function, options: exprs, inputs, schema })
     }
 

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::{assert_fails, lookalike, server, stderr, stdout};
+use crate::{assert_fails, folder, lookalike, server, stderr, stdout};
 
 struct Store {
     server: server::Server,
@@ -78,4 +78,45 @@ fn the_same_path_in_two_buckets_is_two_tables() {
                SELECT h.a AS h, c.a AS c FROM 's3://hospital/t/' h CROSS JOIN 's3://clinic/t/' c";
     let output = store.run(&["-q", "--format", "csv", "-c", sql]);
     assert_eq!(stdout(&output), "h,c\n1,2\n", "{}", stderr(&output));
+}
+
+/// The recipe with its files in the bucket, and how it ends.
+fn quickstart(store: &Store, change: impl Fn(String) -> String) -> Output {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let recipe = std::fs::read_to_string(root.join("sql/recipes/quickstart.sql")).expect("the recipe");
+    for path in recipe.split('\'').filter(|text| text.starts_with("tests/data/")) {
+        store.server.put(path, &std::fs::read(root.join(path)).expect("shipped data"));
+    }
+    let recipe =
+        recipe.replace("'tests/data/", "'s3://hospital/tests/data/").replace("'target/", "'s3://hospital/out/");
+    let folder = folder();
+    let script = folder.path().join("quickstart.sql");
+    std::fs::write(&script, change(recipe)).expect("written");
+    store.run(&["-q", "--format", "csv", "-f", script.to_str().expect("UTF-8")])
+}
+
+fn written(store: &Store) -> Vec<String> {
+    store.server.objects().into_iter().filter(|object| object.starts_with("out/")).collect()
+}
+
+#[test]
+fn the_quickstart_runs_in_object_storage() {
+    let store = Store::start();
+    let output = quickstart(&store, |recipe| recipe);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "");
+    assert!(stdout(&output).ends_with("is_5_anonymous\ntrue\n"), "{}", stdout(&output));
+    let names = ["people_synthetic", "trial_anonymous", "trial_synthetic"];
+    assert_eq!(written(&store), names.map(|name| format!("out/quickstart/{name}.parquet")));
+}
+
+#[test]
+fn a_gate_that_is_not_met_stops_the_quickstart_before_anything_leaves() {
+    let store = Store::start();
+    let output = quickstart(&store, |recipe| {
+        assert!(recipe.contains("site_id) >= 5, 'the release"));
+        recipe.replace("site_id) >= 5, 'the release", "site_id) >= 500, 'the release")
+    });
+    assert_fails(&output, "the release is not 5-anonymous");
+    assert_eq!(written(&store), [""; 0]);
 }

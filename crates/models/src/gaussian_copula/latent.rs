@@ -1,7 +1,7 @@
 //! From the correlation of what is seen (ranks with ties, splits of categories) to the correlation of the normals behind.
 
 use crate::marginal::{edges, scores};
-use crate::normal::density;
+use crate::normal::{cumulative, density};
 
 /// Terms of the Hermite series.
 const TERMS: usize = 40;
@@ -47,20 +47,18 @@ impl Step {
 
     /// Mean product of two scores seen of one normal (`mirrored`: of a normal and its negative): the largest there is.
     fn extreme(&self, other: &Step, mirrored: bool) -> f64 {
-        // Walk both sets of edges upwards; a mirrored step has its edges and scores reversed with the sign flipped.
+        // Walk both sets of edges upwards; mirrored, edges change their sign and both edges and scores their order.
         let size = other.scores.len();
         let edge = |j: usize| if mirrored { -other.edges[other.edges.len() - 1 - j] } else { other.edges[j] };
         let score = |j: usize| if mirrored { other.scores[size - 1 - j] } else { other.scores[j] };
-        // Mean of the product = sum over intervals of s_i * s_j * probability, by parts: only the upper tail of each
-        // joint interval is needed, and tails are computed at edges alone.
         let (mut i, mut j, mut sum, mut below) = (0, 0, 0.0, 0.0);
         loop {
             let a = self.edges.get(i).copied().unwrap_or(f64::INFINITY);
             let b = if j < other.edges.len() { edge(j) } else { f64::INFINITY };
             let z = a.min(b);
-            let cumulative = if z == f64::INFINITY { 1.0 } else { 0.5 * libm::erfc(-z / std::f64::consts::SQRT_2) };
-            sum += self.scores[i] * score(j) * (cumulative - below);
-            below = cumulative;
+            let up_to = cumulative(z);
+            sum += self.scores[i] * score(j) * (up_to - below);
+            below = up_to;
             if z == f64::INFINITY {
                 return sum;
             }
@@ -123,7 +121,7 @@ mod tests {
     use super::*;
 
     fn dichotomy(t: f64) -> Step {
-        let below = 0.5 * libm::erfc(-t / std::f64::consts::SQRT_2);
+        let below = cumulative(t);
         let n = 1e15;
         Step::new(&[(below * n) as u64, ((1.0 - below) * n) as u64])
     }

@@ -47,8 +47,9 @@ fn lookup_inverts_the_distribution() {
     let marginal =
         Marginal { count: vec![1, 2, 1], low: vec![0.0, 10.0, 20.0], high: vec![10.0, 10.0, 30.0], missing: 0 };
     let quantiles = Quantiles::new(&marginal).unwrap();
-    assert_eq!(quantiles.value(-7.9), 0.0);
-    assert_eq!(quantiles.value(-20.0), 0.0);
+    assert!(quantiles.value(-7.9).abs() < 1e-12 && quantiles.value(-20.0).abs() < 1e-12);
+    // An eighth of all, half of the first piece, lies below -1.15035.
+    assert!((quantiles.value(-1.15035) - 5.0).abs() < 1e-4);
     assert!((quantiles.value(-0.675) - 10.0).abs() < 0.02);
     assert_eq!(quantiles.value(-0.67), 10.0);
     assert_eq!(quantiles.value(0.67), 10.0);

@@ -155,7 +155,8 @@ impl Accumulator for DcrAccumulator {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.0.memory()
+        // Twice: the figures need a sorted copy.
+        size_of_val(self) + 2 * self.0.memory()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {

@@ -130,7 +130,8 @@ impl Accumulator for MiaAccumulator {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.0.memory()
+        // Twice: the figures need a sorted copy.
+        size_of_val(self) + 2 * self.0.memory()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {

@@ -1,6 +1,9 @@
 //! What several functions share: common options and the columns that relations are compared on.
 
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use lookalike_core::{
     Default, EncodeSpec, Error, FrameBuilder, Options, ParamKind, ParamSpec, Result, closest, list_names,
 };
@@ -134,6 +137,25 @@ pub(crate) fn comparison(call: &Call, base: &str, without_unit: &[&str]) -> Resu
             Ok(spec)
         })
         .collect()
+}
+
+/// The compared columns in types that hold the values of all relations: an integer beside a fraction becomes a fraction,
+/// a date beside a timestamp a timestamp. Cast to the type of one relation, different values could become equal.
+pub(crate) fn common_types(call: &Call, base: &str, specs: &[EncodeSpec]) -> Result<SchemaRef> {
+    let schema = call.required(base)?;
+    let compared = specs.first().and_then(|s| s.columns.as_deref()).unwrap_or_default();
+    let fields = compared
+        .iter()
+        .map(|name| {
+            let field = schema.field_with_name(name).map_err(|e| Error::internal(e.to_string()))?;
+            let others = call.inputs.iter().filter_map(|(_, s)| s.field_with_name(name).ok()).map(|f| f.data_type());
+            let widest = others.fold(field.data_type().clone(), |widest, other| {
+                if widest == *other { widest } else { comparison_coercion(&widest, other).unwrap_or(widest) }
+            });
+            Ok(field.clone().with_data_type(widest))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(Schema::new(fields)))
 }
 
 #[allow(clippy::too_many_arguments)]

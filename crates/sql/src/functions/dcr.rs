@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lookalike_attacks::{DcrParams, DcrRows, Metric, dcr};
 use lookalike_core::{EncodeSpec, Error, Job, ParamSpec, Reservation, Result};
 
-use super::common::{COLUMNS, IDENTIFIERS, PRIVACY_UNIT, comparison};
+use super::common::{COLUMNS, IDENTIFIERS, PRIVACY_UNIT, common_types, comparison};
 use crate::exec::encode_together;
 use crate::function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want, starts};
 
@@ -60,11 +60,12 @@ impl TableFunction for Dcr {
     }
 
     fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>> {
+        let specs = comparison(call, "train", &["synthetic"])?;
         let metric = Metric::from_name(&call.options.choice("metric").unwrap_or_default())?;
         Ok(Arc::new(Compare {
             schema: self.schema(call)?,
-            train: Arc::clone(call.required("train")?),
-            specs: comparison(call, "train", &["synthetic"])?,
+            like: common_types(call, "train", &specs)?,
+            specs,
             params: DcrParams { metric },
         }))
     }
@@ -73,7 +74,7 @@ impl TableFunction for Dcr {
 #[derive(Debug)]
 struct Compare {
     schema: SchemaRef,
-    train: SchemaRef,
+    like: SchemaRef,
     specs: Vec<EncodeSpec>,
     params: DcrParams,
 }
@@ -83,7 +84,7 @@ impl Operation for Compare {
         let want = |(i, spec): (usize, &EncodeSpec)| Want {
             encode: Some(spec.clone()),
             keep: i == 0,
-            like: Some(Arc::clone(&self.train)),
+            like: Some(Arc::clone(&self.like)),
         };
         self.specs.iter().enumerate().map(want).collect()
     }

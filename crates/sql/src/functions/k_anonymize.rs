@@ -232,7 +232,7 @@ impl Operation for Anonymize {
         let starts = starts(kept);
         let first_rows = crate::function::starts(input.batches.iter().map(|b| b.num_rows() as u64));
         let mut memory = input.memory;
-        memory.push(job.reserve(release.class_of.len() * 4, "classes")?);
+        memory.push(job.reserve(release.memory(), "classes")?);
         Ok(Arc::new(Released {
             schema: Arc::clone(&self.plan.schema),
             leaving: self.plan.leaving.clone(),
@@ -254,7 +254,12 @@ fn hierarchy(column: &Column, table: &[RecordBatch]) -> Result<Hierarchy> {
         .map(|level| {
             let mut labels = Vec::new();
             for batch in table {
-                let texts = cast(batch.column(level), &DataType::Utf8)?;
+                // The values themselves are written as the column would print them, whatever type the table gives them.
+                let values = match level {
+                    0 => cast(batch.column(level), column.field.data_type())?,
+                    _ => Arc::clone(batch.column(level)),
+                };
+                let texts = cast(&values, &DataType::Utf8)?;
                 labels.extend(texts.as_string::<i32>().iter().map(|l| l.map(str::to_string)));
             }
             Ok(labels)

@@ -12,7 +12,7 @@ use lookalike_core::{
     Default, EncodeSpec, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, closest, list_names,
 };
 
-use super::common::{COLUMNS, IDENTIFIERS, PRIVACY_UNIT, SEED, comparison, options_of, refuse_unused};
+use super::common::{COLUMNS, IDENTIFIERS, PRIVACY_UNIT, SEED, common_types, comparison, options_of, refuse_unused};
 use crate::exec::encode_together;
 use crate::function::{Batches, Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
 
@@ -81,10 +81,11 @@ impl TableFunction for MiaScore {
     }
 
     fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>> {
+        let specs = comparison(call, "members", &["synthetic"])?;
         Ok(Arc::new(Score {
             schema: self.schema(call)?,
-            like: Arc::clone(call.required("members")?),
-            specs: comparison(call, "members", &["synthetic"])?,
+            like: common_types(call, "members", &specs)?,
+            specs,
             attacks: attacks(&call.options)?,
             options: call.options.clone(),
             seed: call.seed(),
