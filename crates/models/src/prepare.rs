@@ -17,7 +17,8 @@ pub(crate) enum Restore {
     Codes { to_input: Vec<u32>, frequent: Option<Alias> },
 }
 
-/// Replaces rare categories by one code and extreme numbers by values that tell no more than the mean of enough persons'. `frame` is in canonical order.
+/// Replaces rare categories by one code, and extreme numbers by values that tell little more than the mean of enough
+/// persons'. `frame` is in canonical order.
 pub(crate) fn prepare(frame: &Frame, min_persons: u32) -> Result<(Frame, Vec<Restore>)> {
     let prepared: Vec<(Column, Restore)> = (0..frame.columns().len())
         .into_par_iter()

@@ -75,8 +75,8 @@ impl Call {
 pub struct Want {
     /// Encode these columns.
     pub encode: Option<EncodeSpec>,
-    /// Keep the rows themselves as well.
-    pub keep: bool,
+    /// Keep these columns of the rows themselves as well.
+    pub keep: Option<Vec<usize>>,
     /// Cast the columns to the types they have here, by name, before encoding.
     pub like: Option<SchemaRef>,
 }
@@ -86,7 +86,7 @@ pub struct Want {
 pub struct Gathered {
     /// Encoded columns, a builder for each partition in order.
     pub builders: Vec<FrameBuilder>,
-    /// The rows, when kept: the same rows in the same order as in the builders.
+    /// The kept columns of the rows: the same rows in the same order as in the builders.
     pub batches: Vec<RecordBatch>,
     /// Memory held for both.
     pub memory: Vec<Reservation>,

@@ -74,7 +74,8 @@ async fn read(mut stream: SendableRecordBatchStream, want: Want, place: &str, jo
             };
             builder.push(&converted).map_err(place)?;
         }
-        if want.keep {
+        if let Some(columns) = &want.keep {
+            let batch = batch.project(columns)?;
             kept += get_record_batch_memory_size(&batch);
             batches.push(batch);
         }

@@ -64,6 +64,7 @@ impl TableFunction for Dcr {
         let metric = Metric::from_name(&call.options.choice("metric").unwrap_or_default())?;
         Ok(Arc::new(Compare {
             schema: self.schema(call)?,
+            kept: (0..call.required("synthetic")?.fields().len()).collect(),
             like: common_types(call, "train", &specs)?,
             specs,
             params: DcrParams { metric },
@@ -74,6 +75,8 @@ impl TableFunction for Dcr {
 #[derive(Debug)]
 struct Compare {
     schema: SchemaRef,
+    /// Columns of the synthetic rows: all of them.
+    kept: Vec<usize>,
     like: SchemaRef,
     specs: Vec<EncodeSpec>,
     params: DcrParams,
@@ -83,7 +86,7 @@ impl Operation for Compare {
     fn wants(&self) -> Vec<Want> {
         let want = |(i, spec): (usize, &EncodeSpec)| Want {
             encode: Some(spec.clone()),
-            keep: i == 0,
+            keep: (i == 0).then(|| self.kept.clone()),
             like: Some(Arc::clone(&self.like)),
         };
         self.specs.iter().enumerate().map(want).collect()

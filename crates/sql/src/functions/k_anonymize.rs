@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
-use datafusion::arrow::compute::{cast, take, take_record_batch};
+use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lookalike_anonymize::{
     Checked, Hierarchy, KAnonymizeParams, METHODS, Method, OutputForm, Release, SUPPRESSED, find_method,
@@ -113,12 +113,21 @@ struct Plan {
     schema: SchemaRef,
     spec: EncodeSpec,
     form: OutputForm,
-    /// Input columns that leave, with the place among the quasi-identifiers of those that are generalised.
-    leaving: Vec<(usize, Option<usize>)>,
+    leaving: Vec<Leaving>,
     class_id: bool,
     /// Input of the hierarchy of each quasi-identifier.
     hierarchies: Vec<Option<usize>>,
-    inputs: usize,
+    /// Columns to keep of each input: those that leave unchanged, and all of a hierarchy.
+    kept: Vec<Vec<usize>>,
+}
+
+/// Where a column that leaves comes from.
+#[derive(Debug, Clone, Copy)]
+enum Leaving {
+    /// What the classes show of this quasi-identifier.
+    Generalised(usize),
+    /// This one of the kept columns.
+    Unchanged(usize),
 }
 
 fn plan(call: &Call) -> Result<Plan> {
@@ -163,13 +172,19 @@ fn plan(call: &Call) -> Result<Plan> {
     }
     let mut fields = Vec::new();
     let mut leaving = Vec::new();
+    let mut unchanged = Vec::new();
     for (i, field) in input.fields().iter().enumerate().filter(|(_, f)| !identifiers.contains(f.name())) {
-        let place = quasi.iter().position(|q| q == field.name());
-        leaving.push((i, place));
-        fields.push(match place {
-            Some(_) => Arc::new(Release::output_field(field, is_category(field.data_type()), form)),
-            None => Arc::clone(field),
-        });
+        match quasi.iter().position(|q| q == field.name()) {
+            Some(place) => {
+                leaving.push(Leaving::Generalised(place));
+                fields.push(Arc::new(Release::output_field(field, is_category(field.data_type()), form)));
+            }
+            None => {
+                leaving.push(Leaving::Unchanged(unchanged.len()));
+                unchanged.push(i);
+                fields.push(Arc::clone(field));
+            }
+        }
     }
     if class_id {
         fields.push(Arc::new(Field::new("class_id", DataType::Int64, false)));
@@ -177,7 +192,9 @@ fn plan(call: &Call) -> Result<Plan> {
     let spec = EncodeSpec { columns: Some(quasi), identifiers: vec![], unit, detect_identifiers: false };
     FrameBuilder::new(Arc::clone(input), spec.clone())?;
     let schema = Arc::new(Schema::new(fields));
-    Ok(Plan { schema, spec, form, leaving, class_id, hierarchies, inputs: call.inputs.len() })
+    let tables = call.inputs[1..].iter().map(|(_, schema)| (0..schema.fields().len()).collect());
+    let kept = std::iter::once(unchanged).chain(tables).collect();
+    Ok(Plan { schema, spec, form, leaving, class_id, hierarchies, kept })
 }
 
 fn is_category(data_type: &DataType) -> bool {
@@ -202,7 +219,8 @@ impl std::fmt::Debug for Anonymize {
 
 impl Operation for Anonymize {
     fn wants(&self) -> Vec<Want> {
-        let mut wants = vec![Want { keep: true, ..Want::default() }; self.plan.inputs];
+        let keep = |columns: &Vec<usize>| Want { keep: Some(columns.clone()), ..Want::default() };
+        let mut wants: Vec<Want> = self.plan.kept.iter().map(keep).collect();
         wants[0].encode = Some(self.plan.spec.clone());
         wants
     }
@@ -270,7 +288,7 @@ fn hierarchy(column: &Column, table: &[RecordBatch]) -> Result<Hierarchy> {
 
 struct Released {
     schema: SchemaRef,
-    leaving: Vec<(usize, Option<usize>)>,
+    leaving: Vec<Leaving>,
     class_id: bool,
     batches: Vec<RecordBatch>,
     starts: Vec<u64>,
@@ -290,22 +308,21 @@ impl Output for Released {
     }
 
     fn chunk(&self, chunk: u64, _: &Job) -> Result<RecordBatch> {
-        let mut batch = self.batches[chunk as usize].clone();
+        let batch = &self.batches[chunk as usize];
         let first = self.first_rows[chunk as usize] as usize;
-        let mut classes = self.class_of[first..first + batch.num_rows()].to_vec();
-        if classes.contains(&SUPPRESSED) {
-            let kept = |(i, &class): (usize, &u32)| (class != SUPPRESSED).then_some(i as u32);
-            let rows: UInt32Array = classes.iter().enumerate().filter_map(kept).collect();
-            batch = take_record_batch(&batch, &rows)?;
-            classes.retain(|&class| class != SUPPRESSED);
-        }
-        let classes = UInt32Array::from(classes);
+        let all = &self.class_of[first..first + batch.num_rows()];
+        let classes = UInt32Array::from_iter_values(all.iter().copied().filter(|&class| class != SUPPRESSED));
+        let left = (classes.len() < all.len()).then(|| {
+            let left = |(row, &class): (u32, &u32)| (class != SUPPRESSED).then_some(row);
+            (0..).zip(all).filter_map(left).collect::<UInt32Array>()
+        });
         let mut columns = self
             .leaving
             .iter()
-            .map(|(column, place)| match place {
-                Some(place) => Ok(take(&self.rendered[*place], &classes, None)?),
-                None => Ok(Arc::clone(batch.column(*column))),
+            .map(|leaving| match (leaving, &left) {
+                (Leaving::Generalised(place), _) => Ok(take(&self.rendered[*place], &classes, None)?),
+                (Leaving::Unchanged(column), Some(rows)) => Ok(take(batch.column(*column), rows, None)?),
+                (Leaving::Unchanged(column), None) => Ok(Arc::clone(batch.column(*column))),
             })
             .collect::<Result<Vec<ArrayRef>>>()?;
         if self.class_id {

@@ -82,8 +82,15 @@ impl TableFunction for MiaScore {
 
     fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>> {
         let specs = comparison(call, "members", &["synthetic"])?;
+        let schema = self.schema(call)?;
+        let keys = |role| -> Result<Vec<usize>> {
+            let input = call.required(role)?;
+            let place = |f: &FieldRef| input.index_of(f.name()).map_err(|e| Error::internal(e.to_string()));
+            schema.fields()[3..].iter().map(place).collect()
+        };
         Ok(Arc::new(Score {
-            schema: self.schema(call)?,
+            kept: vec![keys("members")?, keys("non_members")?],
+            schema: Arc::clone(&schema),
             like: common_types(call, "members", &specs)?,
             specs,
             attacks: attacks(&call.options)?,
@@ -140,6 +147,8 @@ fn attacks(options: &Options) -> Result<Vec<&'static dyn Attack>> {
 
 struct Score {
     schema: SchemaRef,
+    /// Key columns of members and of non-members.
+    kept: Vec<Vec<usize>>,
     like: SchemaRef,
     specs: Vec<EncodeSpec>,
     attacks: Vec<&'static dyn Attack>,
@@ -162,10 +171,9 @@ struct Targets {
 
 impl Operation for Score {
     fn wants(&self) -> Vec<Want> {
-        let has_keys = self.schema.fields().len() > 3;
         let want = |(i, spec): (usize, &EncodeSpec)| Want {
             encode: Some(spec.clone()),
-            keep: has_keys && i < 2,
+            keep: self.kept.get(i).cloned(),
             like: Some(Arc::clone(&self.like)),
         };
         self.specs.iter().enumerate().map(want).collect()
