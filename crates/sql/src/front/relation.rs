@@ -223,23 +223,20 @@ fn plan_argument(arg: SqlExpr, context: &mut dyn RelationPlannerContext) -> Resu
             let is_table = call.name.to_string().eq_ignore_ascii_case("table");
             match <[FunctionArg; 1]>::try_from(args) {
                 Ok([FunctionArg::Unnamed(FunctionArgExpr::Expr(inner))]) if is_table => plan_argument(inner, context),
-                Ok([arg]) => plan_nested_call(call.name, vec![arg], context),
-                Err(args) => plan_nested_call(call.name, args, context),
+                Ok([arg]) => context.plan(table_factor(call.name, Some(vec![arg]))),
+                Err(args) => context.plan(table_factor(call.name, Some(args))),
             }
         }
         other => Err(engine_error(not_a_relation(&other.to_string()))),
     }
 }
 
-fn plan_nested_call(
-    name: ObjectName,
-    args: Vec<FunctionArg>,
-    context: &mut dyn RelationPlannerContext,
-) -> Result<LogicalPlan> {
-    context.plan(TableFactor::Table {
+/// A table, or a call of a table function, as the planner takes it.
+fn table_factor(name: ObjectName, args: Option<Vec<FunctionArg>>) -> TableFactor {
+    TableFactor::Table {
         name,
         alias: None,
-        args: Some(TableFunctionArgs { args, settings: None }),
+        args: args.map(|args| TableFunctionArgs { args, settings: None }),
         with_hints: vec![],
         version: None,
         with_ordinality: false,
@@ -247,7 +244,7 @@ fn plan_nested_call(
         json_path: None,
         sample: None,
         index_hints: vec![],
-    })
+    }
 }
 
 fn not_a_relation(found: &str) -> Error {
@@ -261,18 +258,7 @@ fn not_a_relation(found: &str) -> Error {
 /// session through the internal table function.
 fn plan_name(idents: Vec<Ident>, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
     let normalized: Vec<String> = idents.iter().map(|i| context.normalize_ident(i.clone())).collect();
-    let known = context.plan(TableFactor::Table {
-        name: ObjectName::from(idents),
-        alias: None,
-        args: None,
-        with_hints: vec![],
-        version: None,
-        with_ordinality: false,
-        partitions: vec![],
-        json_path: None,
-        sample: None,
-        index_hints: vec![],
-    });
+    let known = context.plan(table_factor(ObjectName::from(idents), None));
     if known.is_ok() {
         return known;
     }

@@ -1,5 +1,6 @@
 //! MIA_SCORE(members, non_members, synthetic): membership inference scores of every target.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -7,6 +8,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{cast, concat, take};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::arrow::row::{RowConverter, SortField};
 use lookalike_attacks::{ATTACKS, Attack, score_units, split_reference};
 use lookalike_core::{
     Default, EncodeSpec, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, closest, list_names,
@@ -196,6 +198,9 @@ impl Operation for Score {
             Targets { is_member: true, frame: members.frame.clone(), keys: self.keys(&members.batches)? },
             Targets { is_member: false, frame: non_members.frame.clone(), keys: self.keys(&non_members.batches)? },
         ];
+        if members.frame.units().is_some() {
+            no_common_person(&whole[0].keys, &whole[1].keys)?;
+        }
         let _memory = job.reserve(members.frame.memory() + 2 * non_members.frame.memory(), "targets")?;
         let mut halves: Option<(Targets, Frame)> = None;
         for attack in &self.attacks {
@@ -215,6 +220,23 @@ impl Operation for Score {
             }
         }
         Ok(Arc::new(Batches::new(batches)))
+    }
+}
+
+/// Fails when somebody is on both sides: with a privacy unit the only key is the person.
+fn no_common_person(members: &[ArrayRef], non_members: &[ArrayRef]) -> Result<()> {
+    let (Some(members), Some(non_members)) = (members.first(), non_members.first()) else { return Ok(()) };
+    let converter = RowConverter::new(vec![SortField::new(members.data_type().clone())])?;
+    let rows = |key: &ArrayRef| converter.convert_columns(std::slice::from_ref(key));
+    let (members, non_members) = (rows(members)?, rows(non_members)?);
+    let members: HashSet<_> = members.iter().collect();
+    let both: HashSet<_> = non_members.iter().filter(|person| members.contains(person)).collect();
+    match both.len() {
+        0 => Ok(()),
+        n => Err(Error::data(format!(
+            "privacy_unit: {n} of the persons are among both members and non_members: split by person, for example by \
+             md5 of the person's identifier"
+        ))),
     }
 }
 
