@@ -41,6 +41,8 @@
 //!
 //! [`KAnonymitySummary`] measures the k of any table, released or not.
 
+#![deny(missing_docs)]
+
 mod hierarchy;
 mod method;
 mod mondrian;

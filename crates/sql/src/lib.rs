@@ -19,6 +19,8 @@
 //! the operator, `functions`, `aggregates` and `scalars` the registries, `codec` takes plans over the wire, `register`
 //! connects all of it to a session. The algorithms live in crates that know no SQL engine.
 
+#![deny(missing_docs)]
+
 mod aggregates;
 mod codec;
 mod error;
