@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
 use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lookalike_anonymize::{
@@ -240,7 +240,13 @@ impl Operation for Anonymize {
         let rendered = (0..hierarchies.len())
             .map(|column| release.render(column, &input.frame, self.plan.form))
             .collect::<Result<Vec<ArrayRef>>>()?;
+        let shown: usize = rendered.iter().map(|array| array.get_array_memory_size()).sum();
+        let mut memory = input.memory;
+        memory.push(job.reserve(release.memory() + shown, "classes")?);
+        // The check holds every tuple twice, as rows and as keys of a map.
+        let checking = job.reserve(2 * shown + release.classes.len() * 64, "checking the release")?;
         release.verify(&rendered, &input.frame, self.params.k)?;
+        drop(checking);
         let mut row = 0;
         let kept = input.batches.iter().map(|batch| {
             let classes = &release.class_of[row..row + batch.num_rows()];
@@ -249,8 +255,6 @@ impl Operation for Anonymize {
         });
         let starts = starts(kept);
         let first_rows = crate::function::starts(input.batches.iter().map(|b| b.num_rows() as u64));
-        let mut memory = input.memory;
-        memory.push(job.reserve(release.memory(), "classes")?);
         Ok(Arc::new(Released {
             schema: Arc::clone(&self.plan.schema),
             leaving: self.plan.leaving.clone(),
