@@ -63,7 +63,7 @@ fn options(out: &mut String, specs: &[ParamSpec]) {
 fn reference() -> String {
     let mut out = format!(
         "# Reference\n\nMade from the headers of the pages below `sql/`, which are tests as well, and from the option tables that \
-         check the calls.\n`{UPDATE}=1 cargo test --test integration docs` writes it anew.\n\n## Common to all\n\n"
+         check the calls.\n`{UPDATE}=1 cargo test --workspace --test integration docs` writes it anew.\n\n## Common to all\n\n"
     );
     page(&mut out, "Arguments", "functions/arguments");
     page(&mut out, "Column types", "functions/types");
@@ -119,7 +119,7 @@ fn the_reference_is_up_to_date() {
     let line = differs.unwrap_or_else(|| made.lines().count().min(committed.lines().count()));
     assert!(
         made == committed,
-        "{FILE} is out of date from line {} on: run {UPDATE}=1 cargo test --test integration docs\n  made: {}\n  file: {}",
+        "{FILE} is out of date from line {} on: run {UPDATE}=1 cargo test --workspace --test integration docs\n  made: {}\n  file: {}",
         line + 1,
         made.lines().nth(line).unwrap_or("(end)"),
         committed.lines().nth(line).unwrap_or("(end)"),

@@ -103,7 +103,9 @@ fn between<'a>(text: &'a str, from: &str, to: &str) -> Option<&'a str> {
 
 fn hint(text: &str) -> Option<&'static str> {
     let has = |what: &str| text.contains(what);
-    if has("URL scheme is not allowed") {
+    if text.starts_with("syntax error: Expected: ), found: ") {
+        Some("If this is about TABLE t inside a call: the parser takes t or TABLE(t) there.")
+    } else if has("URL scheme is not allowed") {
         Some("Set AWS_ALLOW_HTTP=true to use an endpoint without TLS.")
     } else if has("Error getting credentials") {
         Some("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.")

@@ -338,3 +338,9 @@ mod unix {
         }
     }
 }
+
+#[test]
+fn the_parsers_refusal_of_table_t_says_what_to_type() {
+    let output = run(&["-q", "-c", "SELECT * FROM dcr(TABLE t, t)"]);
+    assert_fails(&output, "the parser takes t or TABLE(t) there");
+}
