@@ -106,8 +106,24 @@ impl Hierarchy {
     }
 
     /// Number of leaves.
-    pub(crate) fn leaf_count(&self) -> u32 {
+    pub fn leaf_count(&self) -> u32 {
         self.tree.levels.first().map_or(0, |l| l.labels.len() as u32)
+    }
+
+    /// Level of the root: 0 for a tree that is a single value.
+    pub fn height(&self) -> usize {
+        self.tree.levels.len().saturating_sub(1)
+    }
+
+    /// Number of nodes of a level, which is at most the height.
+    pub fn node_count(&self, level: usize) -> usize {
+        self.tree.levels[level].labels.len()
+    }
+
+    /// For each node of the level below `level`, in order, the node of `level` it hangs from.
+    pub(crate) fn parents(&self, level: usize) -> impl Iterator<Item = u32> {
+        let (below, above) = (&self.tree.levels[level - 1], &self.tree.levels[level].node_of_leaf);
+        below.first_leaf[..below.labels.len()].iter().map(|&leaf| above[leaf as usize])
     }
 
     /// The lowest node above all leaves from `low` to `high`. Leaves stand in tree order, so that the two ends are

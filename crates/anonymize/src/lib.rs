@@ -43,6 +43,7 @@
 
 #![deny(missing_docs)]
 
+pub mod diversity;
 mod hierarchy;
 mod method;
 mod mondrian;
