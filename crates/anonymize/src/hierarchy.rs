@@ -1,6 +1,7 @@
 //! Generalisation hierarchies: trees over the values of a column, given as tables of one column a level.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::AsArray;
@@ -38,8 +39,8 @@ struct Level {
 enum LeafOf {
     /// By code; [`MISSING`] for labels that no row has.
     Code(Vec<u32>),
-    /// Distinct values ascending, and their leaves.
-    Number(Vec<f64>, Vec<u32>),
+    /// Distinct values ascending with their leaves, and the value of each leaf, NaN where no row has it.
+    Number { known: Vec<f64>, leaf: Vec<u32>, number_of_leaf: Vec<f64> },
 }
 
 /// A node: its level (0 = the values themselves) and its place in it.
@@ -91,7 +92,7 @@ impl Hierarchy {
             (LeafOf::Code(leaf), Values::Code(codes)) => {
                 codes.iter().map(|&c| if c == MISSING { Some(c) } else { leaf.get(c as usize).copied() }).collect()
             }
-            (LeafOf::Number(known, leaf), Values::Number(values)) => values
+            (LeafOf::Number { known, leaf, .. }, Values::Number(values)) => values
                 .iter()
                 .map(|v| {
                     if v.is_nan() {
@@ -134,10 +135,31 @@ impl Hierarchy {
         Node { level, index: self.tree.levels[level].node_of_leaf[low as usize] }
     }
 
-    /// Leaves below a node.
-    pub(crate) fn leaves_below(&self, node: Node) -> u32 {
+    /// The node at level `floor` above a node of a lower level, which holds `leaf`; the node itself otherwise.
+    pub(crate) fn raised(&self, node: Node, leaf: u32, floor: usize) -> Node {
+        match node.level < floor {
+            true => Node { level: floor, index: self.tree.levels[floor].node_of_leaf[leaf as usize] },
+            false => node,
+        }
+    }
+
+    /// The leaves below a node, which stand side by side.
+    pub(crate) fn leaves(&self, node: Node) -> Range<u32> {
         let first = &self.tree.levels[node.level].first_leaf;
-        first[node.index as usize + 1] - first[node.index as usize]
+        first[node.index as usize]..first[node.index as usize + 1]
+    }
+
+    /// Number of leaves below a node.
+    pub(crate) fn leaves_below(&self, node: Node) -> u32 {
+        self.leaves(node).len() as u32
+    }
+
+    /// The number that a leaf stands for in a numeric column; NaN for a leaf that the column does not hold.
+    pub(crate) fn number(&self, leaf: u32) -> f64 {
+        match &self.tree.leaf_of {
+            LeafOf::Number { number_of_leaf, .. } => number_of_leaf[leaf as usize],
+            LeafOf::Code(_) => f64::NAN,
+        }
     }
 
     /// Label of a node.
@@ -202,9 +224,11 @@ impl LeafOf {
                         MISSING
                     }
                 });
-                let leaf = leaf.collect();
+                let leaf: Vec<u32> = leaf.collect();
                 covered(column.name(), &uncovered)?;
-                Ok(LeafOf::Number(known, leaf))
+                let mut number_of_leaf = vec![f64::NAN; leaves.len()];
+                leaf.iter().zip(&known).for_each(|(&leaf, &number)| number_of_leaf[leaf as usize] = number);
+                Ok(LeafOf::Number { known, leaf, number_of_leaf })
             }
             _ => Err(Error::argument(format!(
                 "hierarchies: column '{}' is an identifier, which has no hierarchy",

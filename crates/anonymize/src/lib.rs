@@ -43,16 +43,34 @@
 
 #![deny(missing_docs)]
 
+mod attribute;
+mod axis;
+mod criteria;
 pub mod diversity;
 mod hierarchy;
+mod items;
+mod loss;
 mod method;
 mod mondrian;
 mod params;
+mod population;
+mod problem;
 mod release;
+mod shown;
 mod summary;
 
+pub use attribute::{Attribute, Distance};
+pub use axis::{NULL, Scale};
+pub use criteria::{
+    AlphaAnonymity, BetaLikeness, ClassFigures, Criteria, Criterion, DeltaDisclosure, DeltaPresence,
+    DistinctLDiversity, EntropyLDiversity, KAnonymity, KMap, Needs, RecursiveLDiversity, TCloseness,
+};
 pub use hierarchy::Hierarchy;
+pub use items::{Axis, Items};
+pub use loss::{LOSSES, Loss};
 pub use method::{METHODS, Method, find_method};
-pub use params::{Checked, KAnonymizeParams};
-pub use release::{Class, OutputForm, Release, SUPPRESSED};
+pub use params::Checked;
+pub use problem::{AnonymizeParams, Grouping, Judge, Problem, SUPPRESSED};
+pub use release::{Class, Release, anonymize};
+pub use shown::{OutputForm, output_field};
 pub use summary::KAnonymitySummary;

@@ -1,11 +1,11 @@
 //! The registry of anonymisation methods.
 
-use lookalike_core::{Error, Frame, Job, Result, closest, list_names};
+use lookalike_core::{Error, Job, Result, closest, list_names};
 
-use crate::mondrian::Mondrian;
-use crate::{Checked, Hierarchy, KAnonymizeParams, Release};
+use crate::mondrian::{Mondrian, RelaxedMondrian};
+use crate::{Grouping, Problem};
 
-/// A way to make a table k-anonymous.
+/// A way to divide a table into classes that fulfil all criteria.
 pub trait Method: Sync {
     /// Name in SQL, lower case with underscores.
     fn name(&self) -> &'static str;
@@ -16,23 +16,24 @@ pub trait Method: Sync {
     /// Paper it follows.
     fn source(&self) -> &'static str;
 
-    /// Puts every row of the frame into a class of at least `k` persons (rows, for a frame without units), or drops
-    /// it within the suppression limit. The frame's columns are exactly the quasi-identifiers; `hierarchies` holds
-    /// one entry a column. The classes and their numbers do not depend on the order of the rows.
+    /// Running time and memory in the number of rows, and where it refuses.
+    fn cost(&self) -> &'static str;
+
+    /// Whether the place of an item decides between equal ones: such a method needs the items in the order of their
+    /// content.
+    fn needs_order(&self) -> bool {
+        false
+    }
+
+    /// Puts every item into a class that fulfils all criteria, or drops it; at most `problem.budget` rows are dropped.
+    /// The classes and their numbers do not depend on the order of the rows.
     ///
-    /// Fails with an argument error when a column is an identifier or none is given, and with a data error when
-    /// there are no rows or fewer than `k` persons.
-    fn anonymize(
-        &self,
-        frame: &Frame,
-        hierarchies: &[Option<Hierarchy>],
-        params: &Checked<KAnonymizeParams>,
-        job: &Job,
-    ) -> Result<Release>;
+    /// Fails with a resources error where its cost would be beyond what it says.
+    fn group(&self, problem: &Problem, job: &Job) -> Result<Grouping>;
 }
 
 /// Every method, the default first.
-pub static METHODS: &[&dyn Method] = &[&Mondrian];
+pub static METHODS: &[&dyn Method] = &[&Mondrian, &RelaxedMondrian];
 
 /// The method of that name; an argument error names the closest one and lists the others.
 pub fn find_method(name: &str) -> Result<&'static dyn Method> {

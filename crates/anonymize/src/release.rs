@@ -1,63 +1,143 @@
-//! What leaves: the classes, their rows, and the check that the criterion holds on what they show.
+//! What leaves: the classes, their rows, and the check that all criteria hold on what they show.
 
 use std::ops::Range;
 
 use arrow::array::ArrayRef;
-use arrow::row::{RowConverter, SortField};
-use hashbrown::HashMap;
-use lookalike_core::{Error, Frame, Result};
+use lookalike_core::{Error, Job, Result};
 use rayon::prelude::*;
 
-use crate::Hierarchy;
-
-mod render;
-
-pub use render::OutputForm;
-
-/// The class of a row that is dropped.
-pub const SUPPRESSED: u32 = u32::MAX;
+use crate::problem::SUPPRESSED;
+use crate::shown::Shown;
+use crate::{Grouping, Method, Problem};
 
 /// An equivalence class: rows that show the same quasi-identifiers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Class {
     /// Number of rows.
     pub rows: usize,
-    /// Number of different persons; the rows, for a frame without units.
+    /// Number of different persons; the rows, without a unit.
     pub units: usize,
-    start: usize,
-}
-
-impl Class {
-    pub(crate) fn new(rows: usize, units: usize, start: usize) -> Self {
-        Self { rows, units, start }
-    }
-
-    /// Places of its rows in the rows ordered by class.
-    pub(crate) fn members(&self) -> Range<usize> {
-        self.start..self.start + self.rows
-    }
 }
 
 /// A table divided into classes; see [`Release::render`] for what they show.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Release {
     /// Class of each input row; [`SUPPRESSED`] for rows that are dropped.
     pub class_of: Vec<u32>,
     /// The classes, numbered by content: the order of the input's rows has no influence.
     pub classes: Vec<Class>,
-    order: Vec<u32>,
-    hierarchies: Vec<Option<Hierarchy>>,
+    /// What the caller should know about the search, such as a time budget that ran out.
+    pub note: Option<String>,
+    shown: Vec<Shown>,
+}
+
+/// Solves a problem by a method. All criteria are checked on what the classes show, classes that read the same counted
+/// together and compared with the rows that leave, not with those that came in; classes that break one after rows were
+/// dropped elsewhere are dropped as well where the budget allows it, and otherwise nothing is dropped at all.
+pub fn anonymize(method: &dyn Method, problem: &mut Problem, job: &Job) -> Result<Release> {
+    let mut dropping = problem.budget > 0;
+    loop {
+        let grouping = method.group(problem, job)?;
+        match Release::settle(problem, grouping, job)? {
+            Ok(release) => {
+                job.count("classes", release.classes.len());
+                job.count("rows_suppressed", release.suppressed());
+                return Ok(release);
+            }
+            Err(_) if dropping => {
+                problem.without_budget();
+                dropping = false;
+            }
+            Err(broken) => {
+                return Err(Error::internal(format!("the release of method '{}' breaks {broken}", method.name())));
+            }
+        }
+    }
 }
 
 impl Release {
-    /// `order` holds the row numbers so that the members of each class lie where the class says.
-    pub(crate) fn new(
-        class_of: Vec<u32>,
-        classes: Vec<Class>,
-        order: Vec<u32>,
-        hierarchies: &[Option<Hierarchy>],
-    ) -> Self {
-        Self { class_of, classes, order, hierarchies: hierarchies.to_vec() }
+    /// The release of a grouping, or the criterion that it breaks.
+    fn settle(problem: &Problem, mut grouping: Grouping, job: &Job) -> Result<Result<Self, String>> {
+        loop {
+            job.check()?;
+            let release = Self::assemble(problem, &grouping, job)?;
+            let members = Members::of(&grouping.class_of, grouping.classes);
+            let broken = release.broken(problem, &grouping, &members, job)?;
+            let Some((_, first)) = broken.first() else { return Ok(Ok(release)) };
+            let falling: usize = broken.iter().map(|(class, _)| release.classes[*class as usize].rows).sum();
+            let left = release.class_of.len() - release.suppressed() - falling;
+            if release.suppressed() + falling > problem.budget || left == 0 {
+                return Ok(Err(first.clone()));
+            }
+            grouping.drop_classes(broken.iter().map(|b| b.0));
+        }
+    }
+
+    fn assemble(problem: &Problem, grouping: &Grouping, job: &Job) -> Result<Self> {
+        let items = &problem.items;
+        let _working = job.reserve(4 * (2 * items.rows() + items.len()), "showing classes")?;
+        let mut classes = vec![Class { rows: 0, units: 0 }; grouping.classes];
+        grouping.class_of.iter().filter(|c| **c != SUPPRESSED).for_each(|&c| classes[c as usize].units += 1);
+        let class_of = items.spread(grouping.class_of.clone());
+        let order = Members::of(&class_of, grouping.classes);
+        let ranges: Vec<Range<usize>> = (0..grouping.classes).map(|c| order.range(c)).collect();
+        classes.iter_mut().zip(&ranges).for_each(|(class, range)| class.rows = range.len());
+        let mut shown = Vec::with_capacity(items.columns());
+        for column in 0..items.columns() {
+            let axis = items.axis(column);
+            let ranks: Vec<u32> = order.members.par_iter().map(|&row| axis.rows()[row as usize]).collect();
+            let level = grouping.levels.as_ref().map(|l| l[column]);
+            let mut one = Shown::new(axis, problem.params.form, level);
+            one.append(&ranks, &ranges);
+            shown.push(one);
+        }
+        Ok(Self { class_of, classes, note: grouping.note.clone(), shown })
+    }
+
+    /// Classes that break a criterion with all that read the same, and which.
+    fn broken(
+        &self,
+        problem: &Problem,
+        grouping: &Grouping,
+        members: &Members,
+        job: &Job,
+    ) -> Result<Vec<(u32, String)>> {
+        let groups = self.groups(job)?;
+        let wholes: Vec<_> = match self.suppressed() {
+            0 => vec![],
+            _ => {
+                let kept = || (0..).zip(&grouping.class_of).filter(|(_, c)| **c != SUPPRESSED).map(|(i, _)| i);
+                problem.items.attributes().iter().map(|a| a.whole(kept())).collect()
+            }
+        };
+        let judge = || match self.suppressed() {
+            0 => problem.judge(),
+            _ => problem.judge().against(&wholes),
+        };
+        let broken: Vec<Vec<(u32, String)>> = groups
+            .par_iter()
+            .with_min_len(256)
+            .map_init(judge, |judge, classes| {
+                let together = classes.iter().flat_map(|&c| members.of_class(c as usize).iter().copied());
+                let persons = classes.iter().map(|&c| self.classes[c as usize].units).sum();
+                let matches = problem.matches(&self.shown, classes[0] as usize);
+                let broken = judge.broken_with(together, persons, matches);
+                broken.map_or(vec![], |b| classes.iter().map(|&c| (c, b.clone())).collect())
+            })
+            .collect();
+        Ok(broken.concat())
+    }
+
+    /// Classes that read the same, together.
+    fn groups(&self, job: &Job) -> Result<Vec<Vec<u32>>> {
+        let width = 3 * self.shown.len();
+        let _working = job.reserve(self.classes.len() * (4 * width + 4 + 32), "checking the release")?;
+        let keys: Vec<u32> =
+            (0..self.classes.len()).flat_map(|c| self.shown.iter().flat_map(move |s| s.key(c))).collect();
+        let key = |class: u32| &keys[class as usize * width..][..width];
+        let mut order: Vec<u32> = (0..self.classes.len() as u32).collect();
+        order.par_sort_unstable_by(|&a, &b| key(a).cmp(key(b)).then(a.cmp(&b)));
+        Ok(order.chunk_by(|&a, &b| key(a) == key(b)).map(<[u32]>::to_vec).collect())
     }
 
     /// Number of rows that are dropped.
@@ -70,58 +150,66 @@ impl Release {
         self.classes.iter().map(|c| c.units).min().unwrap_or(0)
     }
 
-    /// Bytes on the heap.
-    pub fn memory(&self) -> usize {
-        (self.class_of.capacity() + self.order.capacity()) * 4 + self.classes.capacity() * size_of::<Class>()
+    /// Number of quasi-identifiers.
+    pub fn columns(&self) -> usize {
+        self.shown.len()
     }
 
-    /// Checks k-anonymity of what leaves, from the released values alone: rows with equal tuples of `rendered` (one
-    /// array a quasi-identifier, one entry a class) are counted together, in persons when the frame has units. An
-    /// internal error says which tuple is shared by fewer than `k`.
-    pub fn verify(&self, rendered: &[ArrayRef], frame: &Frame, k: usize) -> Result<()> {
-        if rendered.iter().any(|a| a.len() != self.classes.len()) || self.class_of.len() != frame.rows() {
-            return Err(Error::internal("verify: the rendered classes or the frame do not belong to the release"));
+    /// What the given classes show of a quasi-identifier, in the type of [`crate::output_field`].
+    pub fn render(&self, column: usize, classes: &[u32]) -> Result<ArrayRef> {
+        let shown = self.shown.get(column);
+        shown.ok_or_else(|| Error::internal(format!("there is no quasi-identifier {column}")))?.render(classes)
+    }
+
+    /// Bytes on the heap.
+    pub fn memory(&self) -> usize {
+        self.class_of.capacity() * 4
+            + self.classes.capacity() * size_of::<Class>()
+            + self.shown.iter().map(Shown::memory).sum::<usize>()
+    }
+}
+
+impl Grouping {
+    /// Drops whole classes and closes the gaps in the numbers of the others.
+    fn drop_classes(&mut self, dropped: impl Iterator<Item = u32>) {
+        let mut number = vec![0; self.classes];
+        dropped.for_each(|class| number[class as usize] = SUPPRESSED);
+        let mut next = 0;
+        for number in number.iter_mut().filter(|n| **n != SUPPRESSED) {
+            *number = next;
+            next += 1;
         }
-        let fields = rendered.iter().map(|a| SortField::new(a.data_type().clone())).collect();
-        let tuples = RowConverter::new(fields)?.convert_columns(rendered)?;
-        let mut known = HashMap::with_capacity(self.classes.len());
-        let group_of: Vec<u32> = tuples
-            .iter()
-            .map(|tuple| {
-                let next = known.len() as u32;
-                *known.entry(tuple.owned()).or_insert(next)
-            })
-            .collect();
-        let group = |class: u32| -> Result<u32> {
-            let unknown = || Error::internal(format!("verify: a row is in class {class}, which does not exist"));
-            group_of.get(class as usize).copied().ok_or_else(unknown)
-        };
-        let kept = self.class_of.iter().zip(0..).filter(|(c, _)| **c != SUPPRESSED);
-        let mut counts = vec![0usize; known.len()];
-        match frame.units() {
-            None => {
-                for (&class, _) in kept {
-                    counts[group(class)? as usize] += 1;
-                }
-            }
-            Some(units) => {
-                let pair = |(&class, row): (&u32, usize)| Ok((group(class)?, units.codes[row]));
-                let mut pairs: Vec<(u32, u32)> = kept.map(pair).collect::<Result<_>>()?;
-                pairs.par_sort_unstable();
-                pairs.dedup();
-                pairs.iter().for_each(|p| counts[p.0 as usize] += 1);
-            }
+        self.class_of.iter_mut().filter(|c| **c != SUPPRESSED).for_each(|c| *c = number[*c as usize]);
+        self.classes = next as usize;
+    }
+}
+
+/// Rows or items by class, ascending in each.
+struct Members {
+    members: Vec<u32>,
+    starts: Vec<usize>,
+}
+
+impl Members {
+    fn of(class_of: &[u32], classes: usize) -> Self {
+        let mut starts = vec![0; classes + 1];
+        let kept = || (0..).zip(class_of).filter(|(_, c)| **c != SUPPRESSED);
+        kept().for_each(|(_, &c)| starts[c as usize + 1] += 1);
+        (0..classes).for_each(|c| starts[c + 1] += starts[c]);
+        let (mut next, mut members) = (starts.clone(), vec![0; starts[classes]]);
+        for (member, &class) in kept() {
+            let place = &mut next[class as usize];
+            members[*place] = member;
+            *place += 1;
         }
-        match counts.iter().position(|&n| n < k) {
-            None => Ok(()),
-            Some(group) => {
-                let class = group_of.iter().position(|&g| g as usize == group).unwrap_or(0);
-                Err(Error::internal(format!(
-                    "the release is not {k}-anonymous: the tuple of class {class} is shared by only {} {}",
-                    counts[group],
-                    if frame.units().is_some() { "persons" } else { "rows" }
-                )))
-            }
-        }
+        Self { members, starts }
+    }
+
+    fn range(&self, class: usize) -> Range<usize> {
+        self.starts[class]..self.starts[class + 1]
+    }
+
+    fn of_class(&self, class: usize) -> &[u32] {
+        &self.members[self.range(class)]
     }
 }

@@ -1,11 +1,11 @@
-//! The rows of a partition, column by column, and what a cut needs of them: extents, medians, moving rows in place.
+//! The items of a partition, column by column, and what a cut needs of them: extents, medians, moving items in place.
 
 use std::ops::Range;
 
-use super::axis::NULL;
+use crate::axis::NULL;
 
-/// A stretch of all bands: the ranks of the quasi-identifiers, the row numbers and, if any, the persons. Bands move
-/// together, so that the rows of every partition lie side by side.
+/// A stretch of all bands: the ranks of the quasi-identifiers and the numbers of the items. Bands move together, so that
+/// the items of every partition lie side by side.
 pub(super) struct Part<'a> {
     bands: Vec<&'a mut [u32]>,
     scratch: &'a mut [u32],
@@ -34,6 +34,11 @@ impl Extent {
             high = high.max(rank);
         }
         Self { low: low.saturating_add(1), high, nulls: lowest == NULL }
+    }
+
+    /// With the highest ranks of the same items, where they are not their lowest.
+    pub fn up_to(self, high: Option<Self>) -> Self {
+        Self { high: high.map_or(self.high, |h| h.high.max(self.high)), ..self }
     }
 
     /// Whether at least two different values are present.
@@ -113,18 +118,20 @@ impl<'a> Part<'a> {
         runs(scratch) - u32::from(extent.nulls)
     }
 
-    /// How many different persons a stretch of a band names.
-    pub fn persons(&mut self, band: usize, range: Range<usize>) -> usize {
-        let scratch = &mut self.scratch[range.clone()];
-        scratch.copy_from_slice(&self.bands[band][range]);
-        scratch.sort_unstable();
-        runs(scratch) as usize
-    }
-
-    /// Moves the rows whose rank is at most `threshold` to the front, keeping the order on both sides.
-    pub fn move_to_front(&mut self, band: usize, range: Range<usize>, threshold: u32) {
-        let marks = &mut self.marks[range.clone()];
-        marks.iter_mut().zip(&self.bands[band][range.clone()]).for_each(|(m, &r)| *m = u32::from(r <= threshold));
+    /// Moves the first `front` items to the front: those of lower rank than `threshold`, then those of that rank in the
+    /// order they have. Both sides keep their order.
+    pub fn move_to_front(&mut self, band: usize, range: Range<usize>, threshold: u32, front: usize) {
+        let (marks, ranks) = (&mut self.marks[range.clone()], &self.bands[band][range.clone()]);
+        marks.iter_mut().zip(ranks).for_each(|(m, &r)| *m = u32::from(r <= threshold));
+        let mut surplus = marks.iter().sum::<u32>() as usize - front;
+        for (mark, &rank) in marks.iter_mut().zip(ranks).rev() {
+            if surplus == 0 {
+                break;
+            }
+            if rank == threshold {
+                (*mark, surplus) = (0, surplus - 1);
+            }
+        }
         let scratch = &mut self.scratch[range.clone()];
         for band in &mut self.bands {
             let band = &mut band[range.clone()];

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Field, Schema};
-use lookalike_anonymize::{Hierarchy, KAnonymizeParams, METHODS, OutputForm, Release};
+use lookalike_anonymize::{
+    AnonymizeParams, Attribute, Criteria, Hierarchy, Items, METHODS, Method, OutputForm, Problem, Release,
+};
 use lookalike_core::{EncodeSpec, Frame, FrameBuilder, Job, Result, Stream, Streams, encode, uniform};
 
 /// A frame of nullable columns, in order.
@@ -19,18 +21,55 @@ pub fn frame(columns: Vec<(&str, ArrayRef)>, unit: Option<&str>) -> Frame {
     encode(vec![vec![builder]], &Job::unbounded()).unwrap().remove(0)
 }
 
+/// The problem of a frame whose columns are the quasi-identifiers.
+pub fn problem(
+    frame: &Frame,
+    hierarchies: &[Option<Hierarchy>],
+    attributes: Vec<Attribute>,
+    criteria: Criteria,
+    params: AnonymizeParams,
+) -> Result<Problem> {
+    let (job, tie) = (Job::unbounded(), frame.row_hashes());
+    let items = Items::new(frame.columns(), hierarchies, frame.rows(), frame.units(), attributes, Some(&tie), &job)?;
+    Problem::new(items, criteria, params.check()?, &job)
+}
+
+pub fn anonymize_by(
+    method: &dyn Method,
+    frame: &Frame,
+    hierarchies: &[Option<Hierarchy>],
+    k: usize,
+    params: AnonymizeParams,
+) -> Result<Release> {
+    let mut problem = problem(frame, hierarchies, vec![], Criteria::new(Some(k as u64), vec![])?, params)?;
+    lookalike_anonymize::anonymize(method, &mut problem, &Job::unbounded())
+}
+
+/// By strict Mondrian.
 pub fn anonymize(frame: &Frame, hierarchies: &[Option<Hierarchy>], k: usize, limit: f64) -> Result<Release> {
-    let params = KAnonymizeParams { k, suppression_limit: limit }.check()?;
-    METHODS[0].anonymize(frame, hierarchies, &params, &Job::unbounded())
+    let params = AnonymizeParams { suppression_limit: limit, ..Default::default() };
+    anonymize_by(METHODS[0], frame, hierarchies, k, params)
+}
+
+/// Without hierarchies and suppression, shown in the given form.
+pub fn shown_as(frame: &Frame, k: usize, form: OutputForm) -> Release {
+    let params = AnonymizeParams { form, ..Default::default() };
+    anonymize_by(METHODS[0], frame, &vec![None; frame.columns().len()], k, params).unwrap()
 }
 
 /// Without hierarchies and suppression.
 pub fn plain(frame: &Frame, k: usize) -> Release {
-    anonymize(frame, &vec![None; frame.columns().len()], k, 0.0).unwrap()
+    shown_as(frame, k, OutputForm::Interval)
 }
 
-pub fn render_all(release: &Release, frame: &Frame, form: OutputForm) -> Vec<ArrayRef> {
-    (0..frame.columns().len()).map(|c| release.render(c, frame, form).unwrap()).collect()
+/// What all classes show of a quasi-identifier.
+pub fn render(release: &Release, column: usize) -> ArrayRef {
+    let all: Vec<u32> = (0..release.classes.len() as u32).collect();
+    release.render(column, &all).unwrap()
+}
+
+pub fn render_all(release: &Release) -> Vec<ArrayRef> {
+    (0..release.columns()).map(|c| render(release, c)).collect()
 }
 
 pub fn texts(array: &ArrayRef) -> Vec<Option<&str>> {

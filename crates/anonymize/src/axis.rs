@@ -1,21 +1,28 @@
 //! Quasi-identifiers as ranks: one unsigned integer a value, in the order in which the column is cut.
 
-use lookalike_core::{Column, Domain, Error, Frame, MISSING, NumberDomain, NumberKind, Result, Values};
+use std::sync::Arc;
+
+use lookalike_core::{Column, Domain, Error, MISSING, NumberDomain, NumberKind, Result, Values};
 use rayon::prelude::*;
 
 use crate::Hierarchy;
 
 /// The rank of a missing value: before every other.
-pub(super) const NULL: u32 = 0;
+pub const NULL: u32 = 0;
 
 /// What ranks of a column mean.
-#[derive(Debug)]
-pub(super) enum Scale {
-    /// Differences of ranks are differences of numbers.
-    Even,
+#[derive(Debug, Clone)]
+pub enum Scale {
+    /// Rank r is the number `(lowest + r - 1) / steps`: differences of ranks are differences of numbers.
+    Even {
+        /// The smallest number, in steps.
+        lowest: f64,
+        /// Steps in one unit.
+        steps: f64,
+    },
     /// The number of rank r is `values[r - 1]`.
-    Numbers(Vec<f64>),
-    /// Labels in ascending order.
+    Numbers(Arc<Vec<f64>>),
+    /// Labels in ascending order: rank r is the label of code r - 1.
     Labels,
     /// Rank r is leaf r - 1.
     Tree(Hierarchy),
@@ -29,31 +36,55 @@ impl Scale {
             _ => f64::from(high - low),
         }
     }
+
+    /// The number of a rank of a numeric scale, in the units of the column's domain; NaN for a missing value and for
+    /// other scales.
+    pub fn number(&self, rank: u32) -> f64 {
+        match self {
+            _ if rank == NULL => f64::NAN,
+            Scale::Even { lowest, steps } => (lowest + f64::from(rank - 1)) / steps,
+            Scale::Numbers(values) => values[rank as usize - 1],
+            Scale::Labels | Scale::Tree(_) => f64::NAN,
+        }
+    }
 }
 
-/// Ranks and scales of all columns of a frame. At most 4 bytes a value stay; columns of arbitrary floats take 16
-/// more while they are sorted.
-pub(super) fn encode(frame: &Frame, hierarchies: &[Option<Hierarchy>]) -> Result<Vec<(Vec<u32>, Scale)>> {
-    frame.columns().par_iter().zip(hierarchies).map(|(column, hierarchy)| encode_column(column, hierarchy)).collect()
+/// Ranks and scale of one quasi-identifier of some rows.
+#[derive(Debug)]
+pub struct Ranked {
+    /// What ranks mean.
+    pub scale: Scale,
+    /// Rank of each row; [`NULL`] for a missing value.
+    pub ranks: Vec<u32>,
 }
 
-fn encode_column(column: &Column, hierarchy: &Option<Hierarchy>) -> Result<(Vec<u32>, Scale)> {
+/// Ranks and scales of columns. At most 4 bytes a value stay; columns of arbitrary floats take 16 more while they are
+/// sorted.
+pub(crate) fn encode(columns: &[Column], hierarchies: &[Option<Hierarchy>]) -> Result<Vec<Ranked>> {
+    columns.par_iter().zip(hierarchies).map(|(column, hierarchy)| encode_column(column, hierarchy.as_ref())).collect()
+}
+
+/// Ranks and scale of a column.
+pub(crate) fn encode_column(column: &Column, hierarchy: Option<&Hierarchy>) -> Result<Ranked> {
     if let Some(hierarchy) = hierarchy {
         let mut ranks = hierarchy.leaves_of(&column.values)?;
         ranks.iter_mut().for_each(|r| *r = r.wrapping_add(1));
-        return Ok((ranks, Scale::Tree(hierarchy.clone())));
+        return Ok(Ranked { ranks, scale: Scale::Tree(hierarchy.clone()) });
     }
     match (&column.domain, &column.values) {
         // MISSING is the largest code and wraps to 0.
         (Domain::Category(_), Values::Code(codes)) => {
             const { assert!(MISSING.wrapping_add(1) == NULL) };
-            Ok((codes.par_iter().map(|c| c.wrapping_add(1)).collect(), Scale::Labels))
+            Ok(Ranked { ranks: codes.par_iter().map(|c| c.wrapping_add(1)).collect(), scale: Scale::Labels })
         }
         (Domain::Number(domain), Values::Number(values)) => Ok(match even(domain) {
-            Some(steps) => (even_ranks(values, steps * domain.min, steps), Scale::Even),
+            Some(steps) => {
+                let lowest = (steps * domain.min).round();
+                Ranked { ranks: even_ranks(values, lowest, steps), scale: Scale::Even { lowest, steps } }
+            }
             None => {
                 let (ranks, distinct) = sorted_ranks(values);
-                (ranks, Scale::Numbers(distinct))
+                Ranked { ranks, scale: Scale::Numbers(Arc::new(distinct)) }
             }
         }),
         _ => Err(Error::argument(format!(
@@ -65,7 +96,7 @@ fn encode_column(column: &Column, hierarchy: &Option<Hierarchy>) -> Result<(Vec<
 }
 
 /// Grid steps in one unit, when the column's values lie on a grid of fewer than 2^32 - 2 points.
-fn even(domain: &NumberDomain) -> Option<f64> {
+pub(crate) fn even(domain: &NumberDomain) -> Option<f64> {
     let steps = match domain.kind {
         NumberKind::Integer { .. } => 1.0,
         NumberKind::Float { decimals, .. } => 10f64.powi(i32::from(decimals?)),
@@ -74,7 +105,6 @@ fn even(domain: &NumberDomain) -> Option<f64> {
 }
 
 fn even_ranks(values: &[f64], lowest: f64, steps: f64) -> Vec<u32> {
-    let lowest = lowest.round();
     let rank = |v: &f64| if v.is_nan() { NULL } else { ((v * steps).round() - lowest) as u32 + 1 };
     values.par_iter().map(rank).collect()
 }
@@ -94,11 +124,13 @@ fn sorted_ranks(values: &[f64]) -> (Vec<u32>, Vec<f64>) {
 }
 
 /// Bytes that [`encode`] takes on top of the ranks, at its largest.
-pub(super) fn working_bytes(frame: &Frame) -> usize {
-    let sorted = frame.columns().iter().filter(|c| match &c.domain {
-        Domain::Number(domain) => even(domain).is_none(),
-        _ => false,
+pub(crate) fn working_bytes(columns: &[Column]) -> usize {
+    let sorted = columns.iter().filter_map(|c| match (&c.domain, &c.values) {
+        (Domain::Number(domain), Values::Number(values)) if even(domain).is_none() => Some(values.len()),
+        _ => None,
     });
     // Columns are encoded side by side, at most one a thread.
-    sorted.count().min(rayon::current_num_threads()) * frame.rows() * (16 + 8)
+    let mut sorted: Vec<usize> = sorted.collect();
+    sorted.sort_unstable_by(|a, b| b.cmp(a));
+    sorted.iter().take(rayon::current_num_threads()).sum::<usize>() * (16 + 8)
 }
