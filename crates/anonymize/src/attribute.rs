@@ -49,6 +49,11 @@ impl Attribute {
         Ok(Self { name: column.name().into(), codes, starts: None, domain: present + usize::from(any), distance })
     }
 
+    /// The same with all values equally far apart, or in the order of their codes.
+    pub fn with_distance(self, distance: Distance) -> Self {
+        Self { distance, ..self }
+    }
+
     /// Name of the column.
     pub fn name(&self) -> &str {
         &self.name

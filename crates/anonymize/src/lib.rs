@@ -1,13 +1,14 @@
-//! Anonymisation of tables: every combination of quasi-identifiers that leaves is shared by at least k persons.
+//! Anonymisation of tables: every combination of quasi-identifiers that leaves is shared by at least k persons, and by as
+//! diverse ones as is asked for.
 //!
-//! A [`Method`] from the registry [`METHODS`] divides the rows of a frame, whose columns are exactly the
-//! quasi-identifiers, into classes. A [`Release`] shows the same generalised values for all rows of a class and checks
-//! the criterion on what it shows.
+//! A [`Method`] from the registry [`METHODS`] divides the persons of a [`Problem`] into classes that fulfil its
+//! [`Criteria`]. A [`Release`] shows the same generalised values for all rows of a class; [`anonymize`] checks the criteria
+//! once more on what is shown.
 //!
 //! ```
 //! use std::sync::Arc;
 //! use arrow::array::{AsArray, Int32Array, RecordBatch, StringArray};
-//! use lookalike_anonymize::{KAnonymizeParams, OutputForm, find_method};
+//! use lookalike_anonymize::{AnonymizeParams, Criteria, Items, Problem, anonymize, find_method};
 //! use lookalike_core::{EncodeSpec, FrameBuilder, Job, encode};
 //!
 //! let batch = RecordBatch::try_from_iter([
@@ -16,28 +17,30 @@
 //! ])?;
 //! let mut builder = FrameBuilder::new(batch.schema(), EncodeSpec::default())?;
 //! builder.push(&batch)?;
-//! let frame = encode(vec![vec![builder]], &Job::unbounded())?.remove(0);
+//! let job = Job::unbounded();
+//! let frame = encode(vec![vec![builder]], &job)?.remove(0);
 //!
-//! let params = KAnonymizeParams::new(2).check()?;
-//! let release = find_method("mondrian")?.anonymize(&frame, &[None, None], &params, &Job::unbounded())?;
-//! let shown = [release.render(0, &frame, OutputForm::Interval)?, release.render(1, &frame, OutputForm::Interval)?];
-//! release.verify(&shown, &frame, 2)?;
+//! let items = Items::new(frame.columns(), &[None, None], frame.rows(), frame.units(), vec![], None, &job)?;
+//! let criteria = Criteria::new(Some(2), vec![])?;
+//! let mut problem = Problem::new(items, criteria, AnonymizeParams::default().check()?, &job)?;
+//! let release = anonymize(find_method("mondrian")?, &mut problem, &job)?;
 //! assert_eq!(release.class_of, [0, 1, 0, 1, 0]);
-//! assert_eq!(shown[0].as_string::<i32>().value(0), "[25, 27]");
-//! assert_eq!(shown[1].as_string::<i32>().value(0), "{F, M}");
-//! assert_eq!(shown[1].as_string::<i32>().value(1), "M");
+//! let (ages, sexes) = (release.render(0, &[0, 1])?, release.render(1, &[0, 1])?);
+//! assert_eq!(ages.as_string::<i32>().value(0), "[25, 27]");
+//! assert_eq!(sexes.as_string::<i32>().value(0), "{F, M}");
+//! assert_eq!(sexes.as_string::<i32>().value(1), "M");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # The claim, and its limits
 //!
-//! *Guarantee.* Each row that leaves agrees on all quasi-identifiers with rows of at least k - 1 other units.
-//! *Unit.* The person, for a frame with units; the row otherwise. A person may have rows in several classes: k bounds
-//! the persons of each class, not what somebody learns who knows that several rows are one person's.
-//! *Not covered.* Columns that are not quasi-identifiers leave as they are: a class whose rows share a sensitive value
-//! gives that value away. Two releases of one table can intersect to fewer than k, and knowledge of the algorithm's
-//! cuts or of who is in the table is not bounded by k.
-//! *Citations.* Samarati & Sweeney 1998; LeFevre, DeWitt & Ramakrishnan 2006.
+//! *Guarantee.* Each row that leaves agrees on all quasi-identifiers with rows of at least k - 1 other units, and every
+//! class, with all that read the same, fulfils every other criterion asked for.
+//! *Unit.* The person, for items with units; the row otherwise. All rows of a person are in one class.
+//! *Not covered.* Columns that are neither quasi-identifiers nor sensitive leave as they are and are not looked at. Two
+//! releases of one table can intersect to fewer than k, and knowledge of the algorithm's cuts or of who is in the table is
+//! not bounded by k.
+//! *Citations.* Samarati & Sweeney 1998; Machanavajjhala et al. 2007; Li, Li & Venkatasubramanian 2007.
 //!
 //! [`KAnonymitySummary`] measures the k of any table, released or not.
 

@@ -99,7 +99,7 @@ impl Problem {
         let mut population = None;
         if criteria.needs_population() {
             let records = items.population().ok_or_else(|| {
-                Error::argument("population is missing: k_map and presence compare classes with a population")
+                Error::argument("population is missing: k-map and delta-presence compare classes with a population")
             })?;
             if params.form == OutputForm::Mean {
                 return Err(Error::argument(
@@ -151,7 +151,7 @@ impl Problem {
             let ranks = self.items.low(column);
             let ranks: Vec<u32> = members.clone().map(|i| ranks[i as usize]).collect();
             let mut one = Shown::new(self.items.axis(column), self.params.form, levels.map(|l| l[column]));
-            one.append(&ranks, &[0..ranks.len()]);
+            one.append(&ranks, std::slice::from_ref(&(0..ranks.len())));
             shown.push(one);
         }
         self.matches(&shown, 0)

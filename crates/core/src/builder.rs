@@ -118,13 +118,15 @@ fn unsupported(name: &str, data_type: &DataType) -> Error {
 }
 
 /// Encodes relations together, one frame each. Each relation is its partitions in order; all builders were made
-/// with the same columns in the same order and of the same types. Domains are those of the union of all relations.
+/// with the same columns in the same order and of the same types, but a relation may end earlier than the first one.
+/// Domains are those of the union of all relations.
 pub fn encode(relations: Vec<Vec<FrameBuilder>>, job: &Job) -> Result<Vec<Frame>> {
     let Some(first) = relations.iter().flatten().next() else {
         return Ok(vec![]);
     };
     let (fields, spec, columns) = (first.fields.clone(), first.spec.clone(), first.raws.len());
-    if relations.iter().flatten().any(|b| b.raws.len() != columns) {
+    let widths: Vec<usize> = relations.iter().map(|r| r.first().map_or(columns, |b| b.raws.len())).collect();
+    if relations.iter().zip(&widths).any(|(r, width)| *width > columns || r.iter().any(|b| b.raws.len() != *width)) {
         return Err(Error::internal("relations with different numbers of columns are encoded together"));
     }
     let rows: Vec<usize> = relations.iter().map(|r| r.iter().map(|b| b.rows).sum()).collect();
@@ -132,16 +134,17 @@ pub fn encode(relations: Vec<Vec<FrameBuilder>>, job: &Job) -> Result<Vec<Frame>
     let mut frames: Vec<Vec<Column>> = rows.iter().map(|_| Vec::with_capacity(columns)).collect();
     for (c, field) in fields.iter().enumerate() {
         job.check()?;
-        let raws: Vec<Vec<Raw>> = relations
-            .iter_mut()
-            .map(|builders| builders.iter_mut().map(|b| take_raw(&mut b.raws[c])).collect())
+        let has = |relation: &usize| c < widths[*relation];
+        let holders: Vec<usize> = (0..relations.len()).filter(has).collect();
+        let raws: Vec<Vec<Raw>> = holders
+            .iter()
+            .map(|&relation| relations[relation].iter_mut().map(|b| take_raw(&mut b.raws[c])).collect())
             .collect();
         let largest = raws.iter().map(|r| r.iter().map(Raw::memory).sum::<usize>()).max().unwrap_or(0);
         let _working = job.reserve(largest, "encoding a column")?;
         let known = spec.identifiers.iter().any(|n| n == field.name());
-        for (frame, column) in frames.iter_mut().zip(encode_column(field, raws, known, spec.detect_identifiers)?) {
-            frame.push(column);
-        }
+        let columns = encode_column(field, raws, known, spec.detect_identifiers)?;
+        holders.into_iter().zip(columns).for_each(|(relation, column)| frames[relation].push(column));
     }
     // Some of the relations may have a unit and others none.
     let mut units: Vec<Option<Units>> = Vec::with_capacity(relations.len());

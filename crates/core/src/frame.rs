@@ -32,6 +32,11 @@ impl Frame {
         Self { rows, columns, units }
     }
 
+    /// Its columns and units.
+    pub fn into_parts(self) -> (Vec<Column>, Option<Units>) {
+        (self.columns, self.units)
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
@@ -133,6 +138,16 @@ pub fn row_hashes(columns: &[&Values], rows: usize) -> Vec<u64> {
         }
     }
     hashes
+}
+
+/// A 64-bit hash of bytes, the same on every platform.
+pub fn bytes_hash(bytes: &[u8]) -> u64 {
+    let words = bytes.chunks(8).map(|chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_le_bytes(word)
+    });
+    words.fold(bytes.len() as u64, mix)
 }
 
 /// One round of a multiply-fold hash.

@@ -33,7 +33,7 @@ mod streams;
 pub use builder::{EncodeSpec, FrameBuilder, encode};
 pub use column::{CategoryDomain, Column, Domain, IdentifierDomain, MISSING, NumberDomain, NumberKind, Role, Values};
 pub use error::{Error, ErrorKind, Result};
-pub use frame::{Frame, Units, row_hashes};
+pub use frame::{Frame, Units, bytes_hash, row_hashes};
 pub use job::{Host, Job, Reservation};
 pub use options::{Default, Options, ParamKind, ParamSpec, Value, closest, list_names};
 pub use streams::{Stream, Streams, fresh_seed, standard_normal, uniform};

@@ -151,7 +151,7 @@ impl<'p> Cutter<'p> {
         let (all, mut work) = (0..part.len(), self.work());
         if !self.cut(&mut part, all.clone(), budget, &mut work) {
             self.progress(all.len());
-            return Ok(vec![start..start + all.end]);
+            return Ok(std::iter::once(start..start + all.end).collect());
         }
         let sides = work.sides;
         let starts = sides.iter().scan(start, |next, side| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::ArrayRef;
 use arrow::row::{RowConverter, SortField};
-use lookalike_anonymize::{KAnonymitySummary, OutputForm};
+use lookalike_anonymize::KAnonymitySummary;
 use serde_json::Value;
 
 use crate::tables::{frame, ints, plain, render_all, strings, texts};
@@ -50,7 +50,7 @@ fn pycanon_measures_the_same_k() {
     let frame = frame(names.iter().copied().zip(columns).collect(), None);
     for expected in list(&golden, "releases") {
         let release = plain(&frame, expected["k"].as_u64().unwrap() as usize);
-        let shown = render_all(&release, &frame, OutputForm::Interval);
+        let shown = render_all(&release);
         let ours: Vec<Vec<String>> = (0..release.classes.len())
             .map(|class| {
                 let values = shown.iter().map(|a| texts(a)[class].unwrap().to_string());

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array};
-use lookalike_anonymize::{Hierarchy, OutputForm};
+use lookalike_anonymize::{AnonymizeParams, Hierarchy, METHODS, OutputForm};
 use lookalike_core::{ErrorKind, Frame, Result};
 
-use crate::tables::{anonymize, frame, ints, strings, texts};
+use crate::tables::{anonymize, anonymize_by, frame, ints, render, strings, texts};
 
 type Rows<'a> = &'a [&'a [&'a str]];
 
@@ -33,7 +33,7 @@ const STATES: Rows<'static> = &[
 fn shown(values: &[&str], k: usize, limit: f64) -> (Vec<u32>, Vec<Option<String>>) {
     let frame = towns(values);
     let release = anonymize(&frame, &[Some(hierarchy(&frame, STATES).unwrap())], k, limit).unwrap();
-    let array = release.render(0, &frame, OutputForm::Interval).unwrap();
+    let array = render(&release, 0);
     (release.class_of.clone(), texts(&array).into_iter().map(|t| t.map(Into::into)).collect())
 }
 
@@ -61,13 +61,14 @@ fn numbers_have_hierarchies_too() {
     let frame = frame(vec![("age", ints(&[Some(3), Some(4), Some(12), Some(12), None]))], None);
     let rows: Rows = &[&["3", "0-4"], &["4", "0-4"], &["12", "10-14"], &["13", "10-14"]];
     let release = anonymize(&frame, &[Some(hierarchy(&frame, rows).unwrap())], 2, 0.0).unwrap();
-    let array = release.render(0, &frame, OutputForm::Interval).unwrap();
+    let array = render(&release, 0);
     // Children in the order of their labels: 10-14 before 0-4 has no meaning, but takes the missing value.
     assert_eq!(texts(&array), [Some("0-4 or NULL"), Some("12")]);
     assert_eq!(release.class_of, [0, 0, 1, 1, 0]);
-    let means = release.render(0, &frame, OutputForm::Mean).unwrap();
     // (3 + 4) / 2 = 3.5, rounded away from zero.
-    assert_eq!(&means, &ints(&[Some(4), Some(12)]));
+    let params = AnonymizeParams { form: OutputForm::Mean, ..Default::default() };
+    let release = anonymize_by(METHODS[0], &frame, &[Some(hierarchy(&frame, rows).unwrap())], 2, params).unwrap();
+    assert_eq!(&render(&release, 0), &ints(&[Some(4), Some(12)]));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Tables worked by hand.
 
-use lookalike_anonymize::{OutputForm, SUPPRESSED};
+use lookalike_anonymize::SUPPRESSED;
 
-use crate::tables::{anonymize, frame, ints, plain, strings, texts};
+use crate::tables::{anonymize, frame, ints, plain, render, strings, texts};
 
 /// Shaped like the patient table that k-anonymity papers start from.
 fn patients() -> lookalike_core::Frame {
@@ -18,8 +18,7 @@ fn six_patients() {
     // {25M 53711, 25F 53712, 26M 53711}: zip width 1, sex 1, age 1/3: three rows hold no two classes of two.
     let release = plain(&patients(), 2);
     assert_eq!(release.class_of, [0, 0, 0, 1, 1, 1]);
-    let frame = patients();
-    let shown = |column| release.render(column, &frame, OutputForm::Interval).unwrap();
+    let shown = |column| render(&release, column);
     assert_eq!(texts(&shown(0)), [Some("[25, 26]"), Some("[27, 28]")]);
     assert_eq!(texts(&shown(1)), [Some("{F, M}"), Some("{F, M}")]);
     assert_eq!(texts(&shown(2)), [Some("[53711, 53712]"), Some("[53710, 53712]")]);
@@ -37,7 +36,7 @@ fn missing_values_are_cut_off_first_or_stay_with_the_smallest() {
     let release = |values: &[Option<i64>]| {
         let frame = frame(vec![("x", ints(values))], None);
         let release = plain(&frame, 2);
-        let array = release.render(0, &frame, OutputForm::Interval).unwrap();
+        let array = render(&release, 0);
         (release.class_of.clone(), texts(&array).iter().map(|t| t.map(String::from)).collect::<Vec<_>>())
     };
     let (classes, shown) = release(&[None, Some(1), None, Some(2), Some(3), Some(4)]);
@@ -62,9 +61,16 @@ fn persons_are_counted_not_rows() {
     let release = plain(&frame(columns([1, 2, 3, 4, 4, 5]), Some("person")), 2);
     assert_eq!(release.class_of, [0, 0, 0, 1, 1, 1]);
     assert_eq!(release.classes.iter().map(|c| (c.rows, c.units)).collect::<Vec<_>>(), [(3, 3), (3, 2)]);
-    // One person has rows in two classes: every class has its k persons all the same.
+    // Persons 1 and 2 have rows on both sides and stand at their lowest value: only 3 would be left at 1 alone, and a
+    // person is in one class.
     let release = plain(&frame(columns([1, 2, 3, 1, 1, 2]), Some("person")), 2);
-    assert_eq!(release.class_of, [0, 0, 0, 1, 1, 1]);
+    assert_eq!(release.class_of, [0; 6]);
+    // With two more at 9 alone there are two classes; the first shows both values, because persons 1 and 2 have both.
+    let ages = [1, 1, 1, 9, 9, 9, 9, 9].map(Some);
+    let people = [1, 2, 3, 1, 1, 2, 7, 8].map(Some);
+    let release = plain(&frame(vec![("x", ints(&ages)), ("person", ints(&people))], Some("person")), 2);
+    assert_eq!(release.class_of, [0, 0, 0, 0, 0, 0, 1, 1]);
+    assert_eq!(texts(&render(&release, 0)), [Some("[1, 9]"), Some("9")]);
     let error = anonymize(&frame(columns([1, 2, 3, 4, 4, 4]), Some("person")), &[None], 5, 0.0).unwrap_err();
     assert!(error.to_string().contains("only 4 distinct persons"), "{error}");
 }

@@ -2,70 +2,29 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
-use datafusion::arrow::compute::{cast, take};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::row::{RowConverter, SortField};
 use lookalike_anonymize::{
-    Checked, Hierarchy, KAnonymizeParams, METHODS, Method, OutputForm, Release, SUPPRESSED, find_method,
+    AnonymizeParams, Attribute, Checked, Distance, Hierarchy, Items, Method, Problem, anonymize,
 };
-use lookalike_core::{
-    Column, Default, EncodeSpec, Error, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result, Value,
-};
+use lookalike_core::{Column, Error, Job, Options, ParamSpec, Result, Values, bytes_hash};
 
-use super::common::{IDENTIFIERS, PRIVACY_UNIT, distinct, require_column};
 use crate::exec::encode_together;
-use crate::function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want, starts};
+use crate::function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
+
+mod options;
+mod plan;
+mod released;
+
+use options::{OPTIONS, criteria, params};
+use plan::{Plan, method};
+use released::Released;
 
 /// K_ANONYMIZE as a table function.
 #[derive(Debug)]
 pub struct KAnonymize;
-
-const OUTPUTS: &[&str] = &["interval", "range", "mean"];
-
-const OPTIONS: [ParamSpec; 7] = [
-    ParamSpec {
-        name: "k",
-        kind: ParamKind::Int { min: 2, max: i64::MAX },
-        default: Default::Required,
-        purpose: "Persons (rows without privacy_unit) that share every released combination of quasi-identifiers.",
-    },
-    ParamSpec {
-        name: "quasi_identifiers",
-        kind: ParamKind::Names,
-        default: Default::Required,
-        purpose: "Columns an attacker may know from elsewhere: generalised until k persons share each combination.",
-    },
-    ParamSpec {
-        name: "method",
-        kind: ParamKind::Text,
-        default: Default::Text("mondrian"),
-        purpose: "How classes are found.",
-    },
-    ParamSpec {
-        name: "hierarchies",
-        kind: ParamKind::Relations,
-        default: Default::Unset("none"),
-        purpose: "Tables of generalisations, a column a level with the value itself first, for quasi-identifiers by name.",
-    },
-    ParamSpec {
-        name: "suppression_limit",
-        kind: ParamKind::Float { min: 0.0, max: 1.0 },
-        default: Default::Float(0.0),
-        purpose: "Largest share of the rows that may be dropped so that the others stay finer.",
-    },
-    ParamSpec {
-        name: "output",
-        kind: ParamKind::Choice(OUTPUTS),
-        default: Default::Text("interval"),
-        purpose: "Numbers and dates as text intervals, as {lower, upper, has_null}, or as the mean of the class.",
-    },
-    ParamSpec {
-        name: "class_id",
-        kind: ParamKind::Bool,
-        default: Default::Bool(false),
-        purpose: "Adds the number of each row's class as column class_id.",
-    },
-];
 
 impl TableFunction for KAnonymize {
     fn name(&self) -> &'static str {
@@ -73,8 +32,9 @@ impl TableFunction for KAnonymize {
     }
 
     fn summary(&self) -> &'static str {
-        "The input's rows with quasi-identifiers generalised so that at least k persons share every combination. Other \
-         columns leave unchanged; columns named as identifiers are dropped."
+        "The input's rows with quasi-identifiers generalised so that at least k persons share every combination, and that \
+         what they share gives no sensitive value away. Other columns leave unchanged; columns named as identifiers are \
+         dropped."
     }
 
     fn relations(&self) -> &'static [RelationSpec] {
@@ -82,133 +42,39 @@ impl TableFunction for KAnonymize {
     }
 
     fn options(&self) -> Vec<ParamSpec> {
-        OPTIONS.iter().copied().chain([IDENTIFIERS, PRIVACY_UNIT]).collect()
+        OPTIONS.to_vec()
     }
 
     fn schema_options(&self) -> &'static [&'static str] {
-        &["quasi_identifiers", "output", "class_id", "identifiers", "privacy_unit", "hierarchies"]
+        &[
+            "quasi_identifiers",
+            "sensitive",
+            "output",
+            "class_id",
+            "identifiers",
+            "privacy_unit",
+            "hierarchies",
+            "t_distance",
+        ]
     }
 
     fn schema(&self, call: &Call) -> Result<SchemaRef> {
-        Ok(Arc::clone(&plan(call)?.schema))
+        Ok(Arc::clone(&Plan::new(call)?.schema))
     }
 
     fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>> {
-        let options = &call.options;
-        let params = KAnonymizeParams {
-            k: options.int("k").map_or(0, |k| k as usize),
-            suppression_limit: options.float("suppression_limit").unwrap_or_default(),
-        };
-        Ok(Arc::new(Anonymize { plan: plan(call)?, params: params.check()?, method: method(options)? }))
-    }
-}
-
-fn method(options: &Options) -> Result<&'static dyn Method> {
-    options.text("method").map_or(Ok(METHODS[0]), |name| find_method(&name.to_lowercase()))
-}
-
-/// What options and schema decide.
-#[derive(Debug)]
-struct Plan {
-    schema: SchemaRef,
-    spec: EncodeSpec,
-    form: OutputForm,
-    leaving: Vec<Leaving>,
-    class_id: bool,
-    /// Input of the hierarchy of each quasi-identifier.
-    hierarchies: Vec<Option<usize>>,
-    /// Columns to keep of each input: those that leave unchanged, and all of a hierarchy.
-    kept: Vec<Vec<usize>>,
-}
-
-/// Where a column that leaves comes from.
-#[derive(Debug, Clone, Copy)]
-enum Leaving {
-    /// What the classes show of this quasi-identifier.
-    Generalised(usize),
-    /// This one of the kept columns.
-    Unchanged(usize),
-}
-
-fn plan(call: &Call) -> Result<Plan> {
-    let input = call.required("input")?;
-    let options = &call.options;
-    method(options)?;
-    let quasi = options.names("quasi_identifiers");
-    if quasi.is_empty() {
-        return Err(Error::argument("option 'quasi_identifiers' is empty, allowed is at least one column"));
-    }
-    distinct("quasi_identifiers", &quasi)?;
-    quasi.iter().try_for_each(|name| require_column("quasi_identifiers", name, input))?;
-    let identifiers = options.names("identifiers");
-    distinct("identifiers", &identifiers)?;
-    identifiers.iter().try_for_each(|name| require_column("identifiers", name, input))?;
-    let unit = options.text("privacy_unit").map(str::to_string);
-    if let Some(unit) = &unit {
-        require_column("privacy_unit", unit, input)?;
-    }
-    if let Some(both) = quasi.iter().find(|q| identifiers.contains(q) || unit.as_ref() == Some(q)) {
-        return Err(Error::argument(format!(
-            "quasi_identifiers: column '{both}' is also named as identifier or privacy unit, which no class can share"
-        )));
-    }
-    let mut hierarchies = vec![None; quasi.len()];
-    if let Some(Value::Map(entries)) = options.get("hierarchies") {
-        for (column, _) in entries {
-            let Some(place) = quasi.iter().position(|q| q == column) else {
-                return Err(Error::argument(format!("hierarchies: column '{column}' is not a quasi-identifier")));
-            };
-            hierarchies[place] = call.position(&format!("hierarchies.{column}"));
-        }
-    }
-    let form = match options.choice("output").as_deref() {
-        Some("range") => OutputForm::Range,
-        Some("mean") => OutputForm::Mean,
-        _ => OutputForm::Interval,
-    };
-    let class_id = options.bool("class_id");
-    if class_id && input.column_with_name("class_id").is_some() {
-        return Err(Error::argument("class_id: the input has a column 'class_id' already: rename it with AS"));
-    }
-    let mut fields = Vec::new();
-    let mut leaving = Vec::new();
-    let mut unchanged = Vec::new();
-    for (i, field) in input.fields().iter().enumerate().filter(|(_, f)| !identifiers.contains(f.name())) {
-        match quasi.iter().position(|q| q == field.name()) {
-            Some(place) => {
-                leaving.push(Leaving::Generalised(place));
-                fields.push(Arc::new(Release::output_field(field, is_category(field.data_type()), form)));
-            }
-            None => {
-                leaving.push(Leaving::Unchanged(unchanged.len()));
-                unchanged.push(i);
-                fields.push(Arc::clone(field));
-            }
-        }
-    }
-    if class_id {
-        fields.push(Arc::new(Field::new("class_id", DataType::Int64, false)));
-    }
-    let spec = EncodeSpec { columns: Some(quasi), identifiers: vec![], unit, detect_identifiers: false };
-    FrameBuilder::new(Arc::clone(input), spec.clone())?;
-    let schema = Arc::new(Schema::new(fields));
-    let tables = call.inputs[1..].iter().map(|(_, schema)| (0..schema.fields().len()).collect());
-    let kept = std::iter::once(unchanged).chain(tables).collect();
-    Ok(Plan { schema, spec, form, leaving, class_id, hierarchies, kept })
-}
-
-fn is_category(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Dictionary(_, values) => is_category(values),
-        DataType::Boolean | DataType::Null => true,
-        other => other.is_string(),
+        let (plan, method) = (Plan::new(call)?, method(&call.options)?);
+        criteria(&call.options, plan.sensitive)?;
+        let params = params(&call.options, method.name())?;
+        Ok(Arc::new(Anonymize { plan, params, method, options: call.options.clone() }))
     }
 }
 
 struct Anonymize {
     plan: Plan,
-    params: Checked<KAnonymizeParams>,
+    params: Checked<AnonymizeParams>,
     method: &'static dyn Method,
+    options: Options,
 }
 
 impl std::fmt::Debug for Anonymize {
@@ -222,51 +88,88 @@ impl Operation for Anonymize {
         let keep = |columns: &Vec<usize>| Want { keep: Some(columns.clone()), ..Want::default() };
         let mut wants: Vec<Want> = self.plan.kept.iter().map(keep).collect();
         wants[0].encode = Some(self.plan.spec.clone());
+        if let Some(population) = self.plan.population {
+            wants[population] = Want { encode: Some(self.plan.population_spec()), ..Want::default() };
+        }
         wants
     }
 
     fn run(&self, mut inputs: Vec<Gathered>, job: &Job) -> Result<Arc<dyn Output>> {
-        let hierarchy_tables = inputs.split_off(1);
-        let input = encode_together(inputs, job)?.pop().ok_or_else(|| Error::internal("no input"))?;
-        let hierarchies = self
-            .plan
-            .hierarchies
-            .iter()
-            .zip(input.frame.columns())
-            .map(|(table, column)| table.map(|i| hierarchy(column, &hierarchy_tables[i - 1].batches)).transpose())
+        let plan = &self.plan;
+        let population = plan.population.map(|place| std::mem::take(&mut inputs[place]));
+        let tables = inputs.split_off(1);
+        let mut relations = encode_together(inputs.into_iter().chain(population).collect(), job)?.into_iter();
+        let input = relations.next().ok_or_else(|| Error::internal("no input"))?;
+        let population = relations.next();
+        let rows = input.frame.rows();
+        job.count("rows", rows);
+        let order = self.method.needs_order().then(|| self.order(&input.batches)).transpose()?;
+        let (mut columns, units) = input.frame.into_parts();
+        let sensitive = columns.split_off(plan.quasi);
+        if let Some(population) = &population {
+            columns.iter_mut().zip(population.frame.columns()).try_for_each(|(c, p)| append(c, p))?;
+        }
+        let hierarchies = (columns.iter().chain(&sensitive))
+            .zip(&plan.hierarchies)
+            .map(|(column, table)| table.map(|i| hierarchy(column, &tables[i - 1].batches)).transpose())
             .collect::<Result<Vec<_>>>()?;
-        job.count("rows", input.frame.rows());
-        let release = self.method.anonymize(&input.frame, &hierarchies, &self.params, job)?;
-        let rendered = (0..hierarchies.len())
-            .map(|column| release.render(column, &input.frame, self.plan.form))
-            .collect::<Result<Vec<ArrayRef>>>()?;
-        let shown: usize = rendered.iter().map(|array| array.get_array_memory_size()).sum();
+        let (of_quasi, of_sensitive) = hierarchies.split_at(plan.quasi);
+        let attributes = sensitive
+            .iter()
+            .zip(of_sensitive)
+            .map(|(column, hierarchy)| {
+                let attribute = Attribute::new(column, hierarchy.as_ref())?;
+                Ok(match self.options.choice("t_distance").as_deref() {
+                    Some("equal") => attribute.with_distance(Distance::Equal),
+                    Some("ordered") => attribute.with_distance(Distance::Ordered),
+                    _ => attribute,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let items = Items::new(&columns, of_quasi, rows, units.as_ref(), attributes, order.as_deref(), job)?;
+        let mut held = job.reserve(items.memory(), "ranked quasi-identifiers")?;
+        drop((columns, sensitive, units, population));
+        let mut problem = Problem::new(items, criteria(&self.options, plan.sensitive)?, self.params, job)?;
+        held.resize(problem.items.memory() + problem.memory(), "ranked quasi-identifiers")?;
         let mut memory = input.memory;
-        memory.push(job.reserve(release.memory() + shown, "classes")?);
-        // The check holds every tuple twice, as rows and as keys of a map.
-        let checking = job.reserve(2 * shown + release.classes.len() * 64, "checking the release")?;
-        release.verify(&rendered, &input.frame, self.params.k)?;
-        drop(checking);
-        let mut row = 0;
-        let kept = input.batches.iter().map(|batch| {
-            let classes = &release.class_of[row..row + batch.num_rows()];
-            row += batch.num_rows();
-            classes.iter().filter(|&&c| c != SUPPRESSED).count() as u64
-        });
-        let starts = starts(kept);
-        let first_rows = crate::function::starts(input.batches.iter().map(|b| b.num_rows() as u64));
-        Ok(Arc::new(Released {
-            schema: Arc::clone(&self.plan.schema),
-            leaving: self.plan.leaving.clone(),
-            class_id: self.plan.class_id,
-            batches: input.batches,
-            starts,
-            first_rows,
-            class_of: release.class_of,
-            rendered,
-            _memory: memory,
-        }))
+        // The encoded rows are gone, what is kept of them stays.
+        let kept = input.batches.iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
+        if let Some(reservation) = memory.first_mut().filter(|r| r.bytes() > kept) {
+            reservation.resize(kept, "kept rows")?;
+        }
+        let release = anonymize(self.method, &mut problem, job)?;
+        drop((problem, held));
+        let (schema, leaving) = (Arc::clone(&plan.schema), plan.leaving.clone());
+        Ok(Arc::new(Released::new(schema, leaving, plan.class_id, input.batches, release, memory, job)?))
     }
+}
+
+impl Anonymize {
+    /// A number a row from the content of the columns that leave unchanged.
+    fn order(&self, batches: &[RecordBatch]) -> Result<Vec<u64>> {
+        let mut order = Vec::new();
+        for batch in batches {
+            let columns: Vec<_> = self.plan.ordering.iter().map(|&c| Arc::clone(batch.column(c))).collect();
+            if columns.is_empty() {
+                order.resize(order.len() + batch.num_rows(), 0);
+                continue;
+            }
+            let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
+            let rows = RowConverter::new(fields)?.convert_columns(&columns)?;
+            order.extend(rows.iter().map(|row| bytes_hash(row.as_ref())));
+        }
+        Ok(order)
+    }
+}
+
+/// Appends the values of the population's column, which was encoded together with it.
+fn append(column: &mut Column, population: &Column) -> Result<()> {
+    match (&mut column.values, &population.values) {
+        (Values::Number(values), Values::Number(more)) => values.extend(more),
+        (Values::Code(codes), Values::Code(more)) => codes.extend(more),
+        _ => return Err(Error::internal(format!("population: column '{}' has other values", column.name()))),
+    }
+    Ok(())
 }
 
 /// The hierarchy of a column from a table with one column a level.
@@ -288,51 +191,4 @@ fn hierarchy(column: &Column, table: &[RecordBatch]) -> Result<Hierarchy> {
         })
         .collect::<Result<_>>()?;
     Hierarchy::from_levels(column, &levels)
-}
-
-struct Released {
-    schema: SchemaRef,
-    leaving: Vec<Leaving>,
-    class_id: bool,
-    batches: Vec<RecordBatch>,
-    starts: Vec<u64>,
-    first_rows: Vec<u64>,
-    class_of: Vec<u32>,
-    rendered: Vec<ArrayRef>,
-    _memory: Vec<Reservation>,
-}
-
-impl Output for Released {
-    fn chunks(&self) -> u64 {
-        self.batches.len() as u64
-    }
-
-    fn start(&self, chunk: u64) -> u64 {
-        self.starts[chunk as usize]
-    }
-
-    fn chunk(&self, chunk: u64, _: &Job) -> Result<RecordBatch> {
-        let batch = &self.batches[chunk as usize];
-        let first = self.first_rows[chunk as usize] as usize;
-        let all = &self.class_of[first..first + batch.num_rows()];
-        let classes = UInt32Array::from_iter_values(all.iter().copied().filter(|&class| class != SUPPRESSED));
-        let left = (classes.len() < all.len()).then(|| {
-            let left = |(row, &class): (u32, &u32)| (class != SUPPRESSED).then_some(row);
-            (0..).zip(all).filter_map(left).collect::<UInt32Array>()
-        });
-        let mut columns = self
-            .leaving
-            .iter()
-            .map(|leaving| match (leaving, &left) {
-                (Leaving::Generalised(place), _) => Ok(take(&self.rendered[*place], &classes, None)?),
-                (Leaving::Unchanged(column), Some(rows)) => Ok(take(batch.column(*column), rows, None)?),
-                (Leaving::Unchanged(column), None) => Ok(Arc::clone(batch.column(*column))),
-            })
-            .collect::<Result<Vec<ArrayRef>>>()?;
-        if self.class_id {
-            columns.push(Arc::new(Int64Array::from_iter_values(classes.values().iter().map(|&c| i64::from(c)))));
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(classes.len()));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
-    }
 }

@@ -1,0 +1,106 @@
+//! The rows that leave, in chunks made on demand.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use datafusion::arrow::compute::take;
+use datafusion::arrow::datatypes::SchemaRef;
+use lookalike_anonymize::{Release, SUPPRESSED};
+use lookalike_core::{Job, Reservation, Result};
+
+use super::plan::Leaving;
+use crate::function::{Output, starts};
+
+/// What up to so many classes show is made once, and for every chunk anew beyond.
+const READY: usize = 1 << 16;
+
+pub(super) struct Released {
+    schema: SchemaRef,
+    leaving: Vec<Leaving>,
+    class_id: bool,
+    batches: Vec<RecordBatch>,
+    starts: Vec<u64>,
+    first_rows: Vec<u64>,
+    release: Release,
+    /// What all classes show, a quasi-identifier each.
+    ready: Option<Vec<ArrayRef>>,
+    _memory: Vec<Reservation>,
+}
+
+impl Released {
+    pub fn new(
+        schema: SchemaRef,
+        leaving: Vec<Leaving>,
+        class_id: bool,
+        batches: Vec<RecordBatch>,
+        release: Release,
+        mut memory: Vec<Reservation>,
+        job: &Job,
+    ) -> Result<Self> {
+        let classes = release.classes.len();
+        let ready = match classes <= READY {
+            true => {
+                let all: Vec<u32> = (0..classes as u32).collect();
+                Some((0..release.columns()).map(|c| release.render(c, &all)).collect::<Result<Vec<_>>>()?)
+            }
+            false => None,
+        };
+        let shown: usize = ready.iter().flatten().map(|array| array.get_array_memory_size()).sum();
+        memory.push(job.reserve(release.memory() + shown, "classes")?);
+        let first_rows = starts(batches.iter().map(|b| b.num_rows() as u64));
+        let kept = first_rows.iter().zip(&batches).map(|(&first, batch)| {
+            let classes = &release.class_of[first as usize..][..batch.num_rows()];
+            classes.iter().filter(|&&c| c != SUPPRESSED).count() as u64
+        });
+        let starts = starts(kept);
+        Ok(Self { schema, leaving, class_id, batches, starts, first_rows, release, ready, _memory: memory })
+    }
+
+    /// What the classes of some rows show of a quasi-identifier.
+    fn shown(&self, column: usize, classes: &UInt32Array) -> Result<ArrayRef> {
+        if let Some(ready) = &self.ready {
+            return Ok(take(&ready[column], classes, None)?);
+        }
+        let mut different = classes.values().to_vec();
+        different.sort_unstable();
+        different.dedup();
+        let place = |class: &u32| different.partition_point(|d| d < class) as u32;
+        let places = UInt32Array::from_iter_values(classes.values().iter().map(place));
+        Ok(take(&self.release.render(column, &different)?, &places, None)?)
+    }
+}
+
+impl Output for Released {
+    fn chunks(&self) -> u64 {
+        self.batches.len() as u64
+    }
+
+    fn start(&self, chunk: u64) -> u64 {
+        self.starts[chunk as usize]
+    }
+
+    fn chunk(&self, chunk: u64, _: &Job) -> Result<RecordBatch> {
+        let batch = &self.batches[chunk as usize];
+        let first = self.first_rows[chunk as usize] as usize;
+        let all = &self.release.class_of[first..first + batch.num_rows()];
+        let classes = UInt32Array::from_iter_values(all.iter().copied().filter(|&class| class != SUPPRESSED));
+        let left = (classes.len() < all.len()).then(|| {
+            let left = |(row, &class): (u32, &u32)| (class != SUPPRESSED).then_some(row);
+            (0..).zip(all).filter_map(left).collect::<UInt32Array>()
+        });
+        let mut columns = self
+            .leaving
+            .iter()
+            .map(|leaving| match (leaving, &left) {
+                (Leaving::Generalised(place), _) => self.shown(*place, &classes),
+                (Leaving::Unchanged(column), Some(rows)) => Ok(take(batch.column(*column), rows, None)?),
+                (Leaving::Unchanged(column), None) => Ok(Arc::clone(batch.column(*column))),
+            })
+            .collect::<Result<Vec<ArrayRef>>>()?;
+        if self.class_id {
+            columns.push(Arc::new(Int64Array::from_iter_values(classes.values().iter().map(|&c| i64::from(c)))));
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(classes.len()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+}
