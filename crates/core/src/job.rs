@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Error, Result};
+use crate::{Error, Result, Scratch};
 
 /// What the surroundings of a job provide. The SQL layer connects it to the engine's memory pool and metrics.
 pub trait Host: Send + Sync {
@@ -16,6 +16,8 @@ pub trait Host: Send + Sync {
     fn count(&self, counter: &'static str, n: usize);
     /// Says how far a long phase has come.
     fn progress(&self, phase: &'static str, done: u64, total: u64);
+    /// A temporary file; an error of kind resources says why there is none.
+    fn scratch(&self, purpose: &str) -> Result<Scratch>;
 }
 
 struct Unbounded;
@@ -30,6 +32,9 @@ impl Host for Unbounded {
     fn shrink(&self, _: usize) {}
     fn count(&self, _: &'static str, _: usize) {}
     fn progress(&self, _: &'static str, _: u64, _: u64) {}
+    fn scratch(&self, _: &str) -> Result<Scratch> {
+        Scratch::temporary()
+    }
 }
 
 /// A cheap, cloneable handle that long loops ask whether to go on.
@@ -63,6 +68,11 @@ impl Job {
     /// Adds to a named counter.
     pub fn count(&self, counter: &'static str, n: usize) {
         self.host.count(counter, n);
+    }
+
+    /// A temporary file for what memory does not hold; `purpose` says what.
+    pub fn scratch(&self, purpose: &str) -> Result<Scratch> {
+        self.host.scratch(purpose)
     }
 
     /// Says how far a long phase has come.

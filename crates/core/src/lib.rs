@@ -28,6 +28,7 @@ mod frame;
 mod job;
 mod options;
 mod raw;
+mod spill;
 mod streams;
 
 pub use builder::{EncodeSpec, FrameBuilder, encode};
@@ -36,4 +37,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use frame::{Frame, Units, bytes_hash, row_hashes};
 pub use job::{Host, Job, Reservation};
 pub use options::{Default, Options, ParamKind, ParamSpec, Value, closest, list_names};
+pub use spill::{Scratch, SpilledFrame, SpilledRows};
 pub use streams::{Stream, Streams, fresh_seed, standard_normal, uniform};

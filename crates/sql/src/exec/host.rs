@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::execution::TaskContext;
+use datafusion::execution::disk_manager::DiskManager;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation, human_readable_size};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, Time};
-use lookalike_core::{Error, Job, Result};
+use lookalike_core::{Error, Job, Result, Scratch};
 
 use crate::progress::Progress;
 
@@ -15,6 +16,7 @@ use crate::progress::Progress;
 pub(crate) struct Host {
     cancel: Arc<AtomicBool>,
     memory: MemoryReservation,
+    disk: Arc<DiskManager>,
     peak: Gauge,
     metrics: ExecutionPlanMetricsSet,
     counters: Mutex<HashMap<&'static str, Count>>,
@@ -26,6 +28,7 @@ impl Host {
         Self {
             cancel: Arc::default(),
             memory: MemoryConsumer::new(function).register(context.memory_pool()),
+            disk: Arc::clone(&context.runtime_env().disk_manager),
             peak: MetricBuilder::new(metrics).global_gauge("peak_memory_bytes"),
             metrics: metrics.clone(),
             counters: Mutex::default(),
@@ -96,6 +99,11 @@ impl lookalike_core::Host for JobHost {
             .entry(counter)
             .or_insert_with(|| MetricBuilder::new(&self.host.metrics).global_counter(counter))
             .add(n);
+    }
+
+    fn scratch(&self, purpose: &str) -> Result<Scratch> {
+        let file = self.host.disk.create_tmp_file(purpose).map_err(|e| Error::resources(e.to_string()))?;
+        Ok(Scratch::new(file.path().to_path_buf(), Box::new(file)))
     }
 
     fn progress(&self, phase: &'static str, done: u64, total: u64) {

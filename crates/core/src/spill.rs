@@ -1,0 +1,319 @@
+//! Encoded rows on disk: frames written away while rows still arrive, and read back in one encoding.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{CategoryDomain, Column, Domain, Error, Frame, Job, MISSING, NumberDomain, NumberKind, Result, Values};
+
+/// A temporary file that vanishes with its last handle.
+pub struct Scratch {
+    path: PathBuf,
+    _guard: Box<dyn std::any::Any + Send + Sync>,
+}
+
+impl Scratch {
+    /// The file at `path`, which exists as long as `guard` does.
+    pub fn new(path: PathBuf, guard: Box<dyn std::any::Any + Send + Sync>) -> Self {
+        Self { path, _guard: guard }
+    }
+
+    /// A file in the system's folder for temporary files.
+    pub fn temporary() -> Result<Self> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let name = format!("lookalike-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        File::create_new(&path).map_err(|e| Error::resources(format!("creating {}: {e}", path.display())))?;
+        Ok(Self { path: path.clone(), _guard: Box::new(Removed(path)) })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens it to be written from the start.
+    pub fn create(&self) -> Result<File> {
+        File::create(&self.path).map_err(|e| self.failed("writing", &e))
+    }
+
+    /// Opens it to be read.
+    pub fn open(&self) -> Result<File> {
+        File::open(&self.path).map_err(|e| self.failed("reading", &e))
+    }
+
+    /// The error of an operation on it, with the way out.
+    pub fn failed(&self, doing: &str, error: &std::io::Error) -> Error {
+        Error::resources(format!("{doing} the temporary file {}: {error}", self.path.display()))
+    }
+}
+
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Scratch({})", self.path.display())
+    }
+}
+
+/// Removes a file when dropped.
+struct Removed(PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        // Nothing can be done about a file that somebody else has removed.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// How the values of a column lie in a file.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// Codes as 4 bytes.
+    Codes,
+    /// Whole numbers as 4 bytes, counted from the smallest; [`MISSING`] for NaN.
+    Offsets { min: f64 },
+    /// Numbers as 8 bytes.
+    Numbers,
+}
+
+/// A frame on disk; the domains of its columns stay in memory.
+#[derive(Debug)]
+pub struct SpilledFrame {
+    scratch: Scratch,
+    rows: usize,
+    columns: Vec<Column>,
+    forms: Vec<Form>,
+}
+
+impl SpilledFrame {
+    /// Writes a frame without units. Fails with a resources error when the disk does not take it.
+    pub fn write(frame: &Frame, job: &Job) -> Result<Self> {
+        if frame.units().is_some() {
+            return Err(Error::internal("frames with units are not written to disk"));
+        }
+        let scratch = job.scratch("encoded rows")?;
+        let mut file = BufWriter::with_capacity(1 << 20, scratch.create()?);
+        let mut forms = Vec::with_capacity(frame.columns().len());
+        let mut bytes = 0;
+        for column in frame.columns() {
+            let form = form(column);
+            let written = match (&column.values, form) {
+                (Values::Code(codes), _) => write_all(&mut file, codes.iter().map(|c| c.to_le_bytes())),
+                (Values::Number(values), Form::Offsets { min }) => {
+                    let offset = |v: &f64| if v.is_nan() { MISSING } else { (v - min) as u32 };
+                    write_all(&mut file, values.iter().map(|v| offset(v).to_le_bytes()))
+                }
+                (Values::Number(values), _) => write_all(&mut file, values.iter().map(|v| v.to_le_bytes())),
+                (Values::Omitted, _) => Ok(0),
+            };
+            bytes += written.map_err(|e| scratch.failed("writing", &e))?;
+            forms.push(form);
+        }
+        file.flush().map_err(|e| scratch.failed("writing", &e))?;
+        job.count("spilled_bytes", bytes);
+        let columns = frame.columns().iter().map(Column::without_values).collect();
+        Ok(Self { scratch, rows: frame.rows(), columns, forms })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn width(&self, column: usize) -> usize {
+        if matches!(self.forms[column], Form::Numbers) { 8 } else { 4 }
+    }
+
+    fn load(&self, column: usize) -> Result<Values> {
+        let start: usize = (0..column).map(|c| self.width(c) * self.rows).sum();
+        let mut bytes = vec![0; self.width(column) * self.rows];
+        let read = |bytes: &mut [u8]| -> std::io::Result<()> {
+            let mut file = File::open(self.scratch.path())?;
+            file.seek(SeekFrom::Start(start as u64))?;
+            file.read_exact(bytes)
+        };
+        read(&mut bytes).map_err(|e| self.scratch.failed("reading", &e))?;
+        let words = || bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        Ok(match self.forms[column] {
+            Form::Codes => Values::Code(words().collect()),
+            Form::Offsets { min } => {
+                Values::Number(words().map(|w| if w == MISSING { f64::NAN } else { min + f64::from(w) }).collect())
+            }
+            Form::Numbers => {
+                let (numbers, _) = bytes.as_chunks::<8>();
+                Values::Number(numbers.iter().map(|b| f64::from_le_bytes(*b)).collect())
+            }
+        })
+    }
+}
+
+fn form(column: &Column) -> Form {
+    match &column.domain {
+        Domain::Number(domain @ NumberDomain { kind: NumberKind::Integer { .. }, min, .. })
+            if domain.width() < f64::from(MISSING) =>
+        {
+            Form::Offsets { min: if min.is_nan() { 0.0 } else { *min } }
+        }
+        Domain::Number(_) => Form::Numbers,
+        _ => Form::Codes,
+    }
+}
+
+fn write_all<const N: usize>(file: &mut impl Write, words: impl Iterator<Item = [u8; N]>) -> std::io::Result<usize> {
+    let mut written = 0;
+    for word in words {
+        file.write_all(&word)?;
+        written += N;
+    }
+    Ok(written)
+}
+
+/// From the values of one frame to those of all.
+#[derive(Debug, Clone)]
+enum Recode {
+    Same,
+    Codes(Vec<u32>),
+    Linear { factor: f64, offset: f64 },
+}
+
+/// Frames of one relation or of several, encoded one by one, read back as if they had been encoded together.
+#[derive(Debug)]
+pub struct SpilledRows {
+    frames: Vec<SpilledFrame>,
+    columns: Vec<Column>,
+    /// A list a frame, one entry a column.
+    recodes: Vec<Vec<Recode>>,
+}
+
+impl SpilledRows {
+    /// Of frames with the same columns; one that ends earlier lacks the others.
+    pub fn new(frames: Vec<SpilledFrame>) -> Result<Self> {
+        let Some(first) = frames.first() else { return Err(Error::internal("no frame was written to disk")) };
+        let mut columns = Vec::with_capacity(first.columns.len());
+        let mut recodes: Vec<Vec<Recode>> = vec![vec![]; frames.len()];
+        for (c, column) in first.columns.iter().enumerate() {
+            let domains: Vec<&Domain> = frames.iter().filter_map(|f| f.columns.get(c)).map(|c| &c.domain).collect();
+            let (domain, recode) = merge(&domains)
+                .ok_or_else(|| Error::internal(format!("column '{}' has domains of different kinds", column.name())))?;
+            let holders = (0..frames.len()).filter(|&f| c < frames[f].columns.len());
+            holders.zip(recode).for_each(|(frame, recode)| recodes[frame].push(recode));
+            columns.push(Column { domain, ..column.without_values() });
+        }
+        Ok(Self { frames, columns, recodes })
+    }
+
+    /// The columns with the domains of all frames, without values.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Rows of each frame.
+    pub fn lengths(&self) -> impl Iterator<Item = usize> + '_ {
+        self.frames.iter().map(SpilledFrame::rows)
+    }
+
+    /// Reads one column of a frame.
+    pub fn load(&self, frame: usize, column: usize) -> Result<Column> {
+        let values = match (self.frames[frame].load(column)?, &self.recodes[frame][column]) {
+            (Values::Code(mut codes), Recode::Codes(of)) => {
+                codes.iter_mut().filter(|c| **c != MISSING).for_each(|c| *c = of[*c as usize]);
+                Values::Code(codes)
+            }
+            (Values::Number(mut values), Recode::Linear { factor, offset }) => {
+                values.iter_mut().for_each(|v| *v = *v * factor + offset);
+                Values::Number(values)
+            }
+            (values, _) => values,
+        };
+        Ok(Column { values, ..self.columns[column].without_values() })
+    }
+}
+
+/// The domain of the union, and the way to it from each.
+fn merge(domains: &[&Domain]) -> Option<(Domain, Vec<Recode>)> {
+    match domains.first()? {
+        Domain::Category(_) => {
+            let all: Option<Vec<&CategoryDomain>> = domains
+                .iter()
+                .map(|d| if let Domain::Category(domain) = d { Some(domain.as_ref()) } else { None })
+                .collect();
+            let all = all?;
+            let mut labels: Vec<String> = all.iter().flat_map(|d| d.labels.iter().cloned()).collect();
+            labels.sort_unstable();
+            labels.dedup();
+            let code = |label: &String| labels.binary_search(label).map_or(MISSING, |code| code as u32);
+            let recodes = all.iter().map(|d| Recode::Codes(d.labels.iter().map(code).collect())).collect();
+            Some((Domain::Category(Arc::new(CategoryDomain { labels })), recodes))
+        }
+        Domain::Number(_) => {
+            let all: Option<Vec<NumberDomain>> =
+                domains.iter().map(|d| if let Domain::Number(domain) = d { Some(*domain) } else { None }).collect();
+            let (domain, recodes) = merge_numbers(&all?);
+            Some((Domain::Number(domain), recodes))
+        }
+        Domain::Identifier(_) => None,
+    }
+}
+
+fn merge_numbers(all: &[NumberDomain]) -> (NumberDomain, Vec<Recode>) {
+    let integers = all.iter().all(|d| matches!(d.kind, NumberKind::Integer { .. }));
+    let parts = |d: &NumberDomain| match d.kind {
+        NumberKind::Integer { base, step } => (base, step),
+        NumberKind::Float { .. } => (0, 1),
+    };
+    let kind = if integers {
+        let filled = || all.iter().filter(|d| !d.min.is_nan());
+        let base = filled().map(|d| parts(d).0).min().unwrap_or(0);
+        let step = filled().fold(0, |g, d| {
+            let (own_base, own_step) = parts(d);
+            // A single value that is the base says nothing about the distance of neighbours.
+            let own_step = if d.max == 0.0 && own_base != 0 { 0 } else { own_step.unsigned_abs() };
+            gcd(gcd(g, own_step), own_base.abs_diff(base))
+        });
+        NumberKind::Integer { base, step: i64::try_from(step.max(1)).unwrap_or(1) }
+    } else {
+        let decimals = |d: &NumberDomain| match d.kind {
+            NumberKind::Float { decimals, .. } => decimals,
+            NumberKind::Integer { .. } => Some(0),
+        };
+        let bits = |d: &NumberDomain| if let NumberKind::Float { bits, .. } = d.kind { Some(bits) } else { None };
+        let filled = all.iter().filter(|d| !d.min.is_nan());
+        let decimals = filled.map(decimals).try_fold(0, |most, d| d.map(|d| most.max(d)));
+        NumberKind::Float { decimals, bits: all.iter().find_map(bits).unwrap_or(64) }
+    };
+    let (base, step) = match kind {
+        NumberKind::Integer { base, step } => (base, step),
+        NumberKind::Float { .. } => (0, 1),
+    };
+    let recode = |d: &NumberDomain| {
+        let (own_base, own_step) = parts(d);
+        if matches!(d.kind, NumberKind::Float { .. }) || (own_base, own_step) == (base, step) {
+            return Recode::Same;
+        }
+        let offset = i128::from(own_base) - i128::from(base);
+        Recode::Linear { factor: own_step as f64 / step as f64, offset: (offset / i128::from(step)) as f64 }
+    };
+    let recodes: Vec<Recode> = all.iter().map(recode).collect();
+    let ends = |pick: fn(&NumberDomain) -> f64| {
+        let moved = all.iter().zip(&recodes).map(move |(d, recode)| match recode {
+            Recode::Linear { factor, offset } => pick(d) * factor + offset,
+            _ => pick(d),
+        });
+        moved.filter(|v| !v.is_nan())
+    };
+    let min = ends(|d| d.min).reduce(f64::min).unwrap_or(f64::NAN);
+    let max = ends(|d| d.max).reduce(f64::max).unwrap_or(f64::NAN);
+    (NumberDomain { kind, min, max }, recodes)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    let (mut a, mut b) = (a, b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+#[cfg(test)]
+mod tests;
