@@ -5,8 +5,8 @@
 //! every criterion.
 //!
 //! *Leftovers.* When a cluster cannot be completed, its items and all that remain are left over. Each joins the cluster
-//! that loses least by it of those that fulfil all criteria afterwards. Those that no cluster can take become a class
-//! of their own, which is merged with the cluster that loses least until all criteria hold (as in Soria-Comas,
+//! that loses least by it of the nearest ones that fulfil all criteria afterwards. Where none does, the item and the
+//! cluster that loses least become one, which is merged in the same way until all criteria hold (as in Soria-Comas,
 //! Domingo-Ferrer, Sánchez & Martínez 2015, algorithm 1). Nothing is dropped.
 
 use lookalike_core::{Error, Job, Result};
@@ -14,9 +14,8 @@ use rayon::prelude::*;
 
 use crate::diversity::Whole;
 use crate::problem::SUPPRESSED;
-use crate::shown::Shown;
 use crate::space::Space;
-use crate::{Grouping, Judge, Problem};
+use crate::{Grouping, Judge, Problem, Release};
 
 /// Clusters, nearest first, that are asked whether they can take leftovers.
 const CANDIDATES: usize = 64;
@@ -75,52 +74,77 @@ impl<'p> Clusters<'p> {
 
     /// Finds a place for what is left over, and numbers the classes by their first items.
     pub fn finish<S: Shape>(mut self, space: &Space<'_>, job: &Job) -> Result<Grouping> {
-        self.leftover.sort_unstable();
         let mut shapes: Vec<S> = self.complete.par_iter().map(|members| S::of(space, members)).collect();
-        let rest = self.place(&mut shapes, space, job)?;
-        self.merge(rest, &mut shapes, space, job)?;
-        if !self.problem.criteria.survive_growth() && self.problem.criteria.needs_population() {
-            while let Some(alike) = self.alike() {
+        self.place(&mut shapes, space, job)?;
+        let mut grouping = self.grouping();
+        if !self.problem.criteria.survive_growth() {
+            while let Some(alike) = self.breaking_together(&grouping, job)? {
                 let rest = self.extract(&mut shapes, &alike);
                 self.merge(rest, &mut shapes, space, job)?;
+                grouping = self.grouping();
             }
         }
-        self.complete.par_iter_mut().for_each(|members| members.sort_unstable());
-        self.complete.sort_unstable();
+        let (mut number, mut next) = (vec![SUPPRESSED; grouping.classes], 0);
+        for class in &mut grouping.class_of {
+            let number = &mut number[*class as usize];
+            if *number == SUPPRESSED {
+                *number = next;
+                next += 1;
+            }
+            *class = *number;
+        }
+        Ok(grouping)
+    }
+
+    /// The clusters, numbered as they stand.
+    fn grouping(&self) -> Grouping {
         let mut class_of = vec![SUPPRESSED; self.problem.items.len()];
         for (class, members) in (0..).zip(&self.complete) {
             members.iter().for_each(|&item| class_of[item as usize] = class);
         }
-        Ok(Grouping::new(class_of, self.complete.len()))
+        Grouping::new(class_of, self.complete.len())
     }
 
-    /// Lets leftovers join clusters one by one; returns those that none can take.
-    fn place<S: Shape>(&mut self, shapes: &mut [S], space: &Space<'_>, job: &Job) -> Result<Vec<u32>> {
+    /// Lets leftovers join clusters one by one, or merge clusters where none can take them.
+    fn place<S: Shape>(&mut self, shapes: &mut Vec<S>, space: &Space<'_>, job: &Job) -> Result<()> {
         let leftover = std::mem::take(&mut self.leftover);
-        let mut rest = vec![];
-        for (done, &item) in (0..).zip(&leftover) {
+        for (done, &item) in leftover.iter().enumerate() {
             job.check()?;
-            job.progress("placing leftovers", done, leftover.len() as u64);
+            job.progress("placing leftovers", done as u64, leftover.len() as u64);
+            if self.complete.is_empty() {
+                // Nothing but leftovers, which are the whole table.
+                return self.merge(leftover, shapes, space, job);
+            }
             match self.host(&[item], &S::of(space, &[item]), shapes, space) {
                 Some(host) => {
-                    self.complete[host].push(item);
-                    shapes[host] = S::of(space, &self.complete[host]);
+                    let members = &mut self.complete[host];
+                    members.push(item);
+                    // One item hardly changes the shape of a large cluster.
+                    if members.len().is_multiple_of(1 + members.len() / 64) {
+                        shapes[host] = S::of(space, members);
+                    }
                 }
-                None => rest.push(item),
+                None => self.merge(vec![item], shapes, space, job)?,
+            }
+            if self.complete.len() == 1 && !self.admits_first() {
+                // All clusters together need the leftovers that are still to come.
+                self.complete[0].extend_from_slice(&leftover[done + 1..]);
+                shapes[0] = S::of(space, &self.complete[0]);
+                return Ok(());
             }
         }
-        Ok(rest)
+        Ok(())
     }
 
-    /// Makes a class of some items, with as many clusters as that takes.
-    fn merge<S: Shape>(
-        &mut self,
-        mut rest: Vec<u32>,
-        shapes: &mut Vec<S>,
-        space: &Space<'_>,
-        job: &Job,
-    ) -> Result<()> {
-        while !rest.is_empty() {
+    fn admits_first(&mut self) -> bool {
+        let members = &self.complete[0];
+        self.judge.admits(members.iter().copied(), members.len())
+    }
+
+    /// Makes a class of some items, with as many clusters as that takes; with all of them it may still fall short, where
+    /// other items are in no cluster yet.
+    fn merge<S: Shape>(&mut self, mut rest: Vec<u32>, shapes: &mut Vec<S>, space: &Space<'_>, job: &Job) -> Result<()> {
+        loop {
             job.check()?;
             let shape = S::of(space, &rest);
             if self.complete.is_empty() || self.admits(&rest) {
@@ -134,7 +158,6 @@ impl<'p> Clusters<'p> {
             let joined = host.unwrap_or_else(nearest);
             rest.extend(self.extract(shapes, &[joined]));
         }
-        Ok(())
     }
 
     /// Takes clusters, ascending, out of those that are complete.
@@ -166,29 +189,15 @@ impl<'p> Clusters<'p> {
         costs.iter().find(admits).map(|c| c.1)
     }
 
-    /// Clusters that show the same, ascending: counted as one, they may match fewer persons of a population than there
-    /// are in them.
-    fn alike(&self) -> Option<Vec<usize>> {
-        let (items, form) = (&self.problem.items, self.problem.params.form);
-        let (mut start, mut ranges) = (0, vec![]);
-        for members in &self.complete {
-            ranges.push(start..start + members.len());
-            start += members.len();
-        }
-        let shown: Vec<Shown> = (0..items.columns())
-            .map(|column| {
-                let ranks: Vec<u32> =
-                    self.complete.iter().flatten().map(|&i| items.low(column)[i as usize]).collect();
-                let mut shown = Shown::new(items.axis(column), form, None);
-                shown.append(&ranks, &ranges);
-                shown
-            })
-            .collect();
-        let key = |cluster: usize| -> Vec<[u32; 3]> { shown.iter().map(|s| s.key(cluster)).collect() };
-        let mut keys: Vec<(Vec<[u32; 3]>, usize)> = (0..self.complete.len()).map(|c| (key(c), c)).collect();
-        keys.sort_unstable();
-        let group = keys.chunk_by(|a, b| a.0 == b.0).find(|group| group.len() > 1)?;
-        Some(group.iter().map(|g| g.1).collect())
+    /// Clusters, ascending, that read the same and do not fulfil the criteria as one: delta-presence and
+    /// delta-disclosure can fail for a union of classes that fulfil them.
+    fn breaking_together(&mut self, grouping: &Grouping, job: &Job) -> Result<Option<Vec<usize>>> {
+        let groups = Release::alike(self.problem, grouping, job)?;
+        let breaks = |group: &&Vec<u32>| {
+            let members = || group.iter().flat_map(|&c| self.complete[c as usize].iter().copied());
+            group.len() > 1 && !self.judge.admits(members(), members().count())
+        };
+        Ok(groups.iter().find(breaks).map(|group| group.iter().map(|&c| c as usize).collect()))
     }
 }
 
@@ -275,3 +284,6 @@ impl Checkpoints {
         due
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

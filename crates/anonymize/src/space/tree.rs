@@ -11,7 +11,10 @@ use crate::hierarchy::Node;
 pub(crate) struct Tree {
     /// From the leaves to the root.
     levels: Vec<Level>,
+    /// Codes, that of a missing value included.
     codes: usize,
+    /// All leaves less one, those that do not occur included; at least 1.
+    whole: f64,
 }
 
 #[derive(Debug)]
@@ -20,7 +23,7 @@ struct Level {
     node: Vec<u32>,
     /// First code of each node, and the number of codes at the end.
     first: Vec<u32>,
-    /// Leaves below each node less one, relative to all leaves less one.
+    /// Leaves below each node less one.
     width: Vec<f64>,
 }
 
@@ -38,13 +41,14 @@ impl Tree {
         }
         let levels = (0..=hierarchy.height()).map(|level| Level::new(hierarchy, level, &leaves)).collect();
         let codes = ranks.iter().map(|&r| code_of[r as usize]).collect();
-        (Self { levels, codes: next as usize }, codes)
+        let whole = f64::from(hierarchy.leaf_count().saturating_sub(1)).max(1.0);
+        (Self { levels, codes: next as usize, whole }, codes)
     }
 
-    /// Relative width of the lowest common node of two codes.
+    /// Width, 0 to 1, of the lowest common node of two codes.
     pub fn width(&self, a: u32, b: u32) -> f64 {
         let shared = |l: &&Level| l.node[a as usize] == l.node[b as usize];
-        self.levels.iter().find(shared).map_or(0.0, |l| l.width[l.node[a as usize] as usize])
+        self.levels.iter().find(shared).map_or(0.0, |l| l.width[l.node[a as usize] as usize] / self.whole)
     }
 
     /// For each code, `present` plus the width, seen through `scale`, of the lowest node above it and all codes from the
@@ -58,7 +62,7 @@ impl Tree {
                 if level.node[high as usize] != node {
                     break;
                 }
-                table[level.codes(node)].fill(present + scale(level.width[node as usize]));
+                table[level.codes(node)].fill(present + scale(level.width[node as usize] / self.whole));
             }
         }
         table[NULL as usize] = missing;
@@ -68,6 +72,7 @@ impl Tree {
     /// The code with the least sum of squared widths to all others, of some codes ascending with their counts; the
     /// smallest among equals, [`NULL`] of none.
     pub fn middle(&self, counts: &[(u32, u32)]) -> u32 {
+        // Whole numbers, whose sums are exact.
         let mut sums = vec![0.0; counts.len()];
         for (below, level) in self.levels.iter().zip(&self.levels[1..]) {
             let mut start = 0;
@@ -93,14 +98,13 @@ fn total(counts: &[(u32, u32)]) -> u64 {
 impl Level {
     fn new(hierarchy: &Hierarchy, level: usize, leaves: &[u32]) -> Self {
         let nodes = hierarchy.nodes_at(level);
-        let others = f64::from(hierarchy.leaf_count().saturating_sub(1)).max(1.0);
         let (mut node, mut first, mut width) = (vec![u32::MAX], vec![], vec![]);
         let mut last = None;
         for (code, &leaf) in (1..).zip(leaves) {
             let index = nodes[leaf as usize];
             if last.replace(index) != Some(index) {
                 first.push(code);
-                width.push(f64::from(hierarchy.leaves_below(Node { level, index }) - 1) / others);
+                width.push(f64::from(hierarchy.leaves_below(Node { level, index }) - 1));
             }
             node.push(first.len() as u32 - 1);
         }
