@@ -48,11 +48,14 @@
 
 mod attribute;
 mod axis;
+mod clusters;
 mod criteria;
 pub mod diversity;
 mod hierarchy;
 mod items;
+mod k_member;
 mod loss;
+mod mdav;
 mod method;
 mod mondrian;
 mod params;
@@ -60,6 +63,7 @@ mod population;
 mod problem;
 mod release;
 mod shown;
+mod space;
 mod summary;
 
 pub use attribute::{Attribute, Distance};

@@ -2,6 +2,8 @@
 
 use lookalike_core::{Error, Job, Result, closest, list_names};
 
+use crate::k_member::KMember;
+use crate::mdav::Mdav;
 use crate::mondrian::{Mondrian, RelaxedMondrian};
 use crate::{Grouping, Problem};
 
@@ -33,7 +35,7 @@ pub trait Method: Sync {
 }
 
 /// Every method, the default first.
-pub static METHODS: &[&dyn Method] = &[&Mondrian, &RelaxedMondrian];
+pub static METHODS: &[&dyn Method] = &[&Mondrian, &RelaxedMondrian, &Mdav, &KMember];
 
 /// The method of that name; an argument error names the closest one and lists the others.
 pub fn find_method(name: &str) -> Result<&'static dyn Method> {

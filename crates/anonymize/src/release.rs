@@ -140,6 +140,11 @@ impl Release {
         Ok(order.chunk_by(|&a, &b| key(a) == key(b)).map(<[u32]>::to_vec).collect())
     }
 
+    /// The classes of a grouping, those that read the same together.
+    pub(crate) fn alike(problem: &Problem, grouping: &Grouping, job: &Job) -> Result<Vec<Vec<u32>>> {
+        Self::assemble(problem, grouping, job)?.groups(job)
+    }
+
     /// Number of rows that are dropped.
     pub fn suppressed(&self) -> usize {
         self.class_of.len() - self.classes.iter().map(|c| c.rows).sum::<usize>()
