@@ -46,12 +46,15 @@
 mod attribute;
 mod axis;
 mod criteria;
+mod datafly;
 pub mod diversity;
+mod full_domain;
 mod hierarchy;
 mod items;
 mod loss;
 mod method;
 mod mondrian;
+mod optimal;
 mod params;
 mod population;
 mod problem;

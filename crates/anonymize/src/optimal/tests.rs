@@ -1,0 +1,93 @@
+use super::{Optimal, grouped};
+use crate::full_domain::tests::{Ask, Sample, cells, group, paths, shuffled};
+use crate::{Loss, SUPPRESSED};
+
+fn sample() -> Sample {
+    let zip = paths(&["11 1x *", "12 1x *", "21 2x *", "22 2x *"]);
+    Sample {
+        columns: vec![
+            (zip, cells(&["11", "11", "12", "12", "21", "22"])),
+            (None, cells(&["F", "M", "F", "M", "F", "F"])),
+        ],
+        sensitive: vec!["s".into(); 6],
+        persons: None,
+    }
+}
+
+#[test]
+fn the_smallest_loss_is_found() {
+    // By hand, k = 2, zip leaves 4. Below (0, 0) and (0, 1) somebody is alone: (21, *). At (1, 0): (1x, F) x 2,
+    // (1x, M) x 2, (2x, F) x 2 fits, and loses 6 rows x 1/3 = 2; (2, 0) fits and loses 6.
+    assert_eq!(group(&Optimal, &sample(), &Ask::k(2)).levels, Some(vec![1, 0]));
+    // Two rows may be dropped. (0, 1) drops the zips 21 and 22, and loses 4 rows x 1 + 2 rows x 2 = 8: still (1, 0).
+    assert_eq!(group(&Optimal, &sample(), &Ask::k(2).dropping(0.34)).levels, Some(vec![1, 0]));
+    // k = 4: (1, 1) has (1x, *) x 4 and drops 2 rows, which loses 4 x (1/3 + 1) + 2 x 2 = 9.3; (2, 0) has (*, F) x 4, drops
+    // 2 rows and loses 4 x 1 + 2 x 2 = 8.
+    let grouping = group(&Optimal, &sample(), &Ask::k(4).dropping(0.34));
+    assert_eq!(grouping.levels, Some(vec![2, 0]));
+    assert_eq!(grouping.class_of, [0, SUPPRESSED, 0, SUPPRESSED, 0, 0]);
+    // Squares: both keep a class of 4 and drop 2 rows, 4 x 4 + 2 x 6 = 28, (2, 1) has 36. The levels of both sum up to 2:
+    // the lower level of the first column decides.
+    let squares = group(&Optimal, &sample(), &Ask::k(4).dropping(0.34).losing(Loss::Discernibility));
+    assert_eq!(squares.levels, Some(vec![1, 1]));
+    assert_eq!(squares.class_of, [0, 0, 0, 0, SUPPRESSED, SUPPRESSED]);
+}
+
+#[test]
+fn no_transformation_is_better() {
+    let (mut solved, mut lattice, mut with_drops) = (0, 0, 0);
+    for seed in 1000..2200 {
+        let (sample, ask) = (Sample::random(seed, 5 + seed as usize % 40), Ask::any(seed));
+        if sample.problem(&ask).is_err() {
+            continue;
+        }
+        let found = group(&Optimal, &sample, &ask).levels.unwrap();
+        let (dropped, loss) = sample.judge(&found, &ask).unwrap();
+        let all = sample.transformations();
+        let fitting: Vec<(f64, &Vec<usize>)> =
+            all.iter().filter_map(|levels| Some((sample.judge(levels, &ask)?.1, levels))).collect();
+        let least = fitting.iter().map(|f| f.0).fold(f64::INFINITY, f64::min);
+        assert!(loss <= least + 1e-9 * least, "seed {seed}, {ask:?}: {found:?} loses {loss}, possible is {least}");
+        if ask.params.loss == Loss::Discernibility {
+            let equal = fitting.iter().filter(|f| f.0 == least).map(|f| f.1);
+            assert_eq!(Some(&found), equal.min_by_key(|l| (l.iter().sum::<usize>(), l.to_vec())), "seed {seed}");
+        }
+        (solved, lattice, with_drops) =
+            (solved + 1, lattice + all.len(), with_drops + usize::from(!dropped.is_empty()));
+    }
+    assert!(solved > 800 && lattice > 20_000 && with_drops > 200, "{solved} {lattice} {with_drops}");
+}
+
+#[test]
+fn releases_fulfil_the_criteria_for_any_order_of_rows() {
+    let mut released = 0;
+    for seed in 3000..3400 {
+        let (sample, ask) = (Sample::random(seed, 10 + seed as usize % 40), Ask::any(seed));
+        let Some(class_of) = sample.release(&Optimal, &ask) else { continue };
+        let order = shuffled(seed, sample.rows());
+        let other = sample.reordered(&order).release(&Optimal, &ask).unwrap();
+        assert!(order.iter().zip(&other).all(|(&old, class)| class_of[old] == *class), "seed {seed}");
+        released += 1;
+    }
+    assert!(released > 300, "{released}");
+}
+
+#[test]
+fn when_time_is_up_the_best_found_is_released() {
+    for seed in 4000..4050 {
+        let sample = Sample::random(seed, 30);
+        let mut ask = Ask::any(seed);
+        ask.params.max_seconds = Some(1e-9);
+        if sample.release(&Optimal, &ask).is_some() {
+            let note = group(&Optimal, &sample, &ask).note.unwrap();
+            assert!(note.starts_with("time budget of 0.000000001 s reached after 1 of "), "{note}");
+            ask.params.max_seconds = Some(1e300);
+            assert_eq!(group(&Optimal, &sample, &ask).note, None);
+        }
+    }
+}
+
+#[test]
+fn numbers_are_printed_in_groups() {
+    assert_eq!([0, 999, 1000, 51_840, 1_234_567].map(grouped), ["0", "999", "1,000", "51,840", "1,234,567"]);
+}
