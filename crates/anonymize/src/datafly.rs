@@ -62,7 +62,7 @@ pub(crate) fn climb(
 ) -> Result<Option<Vec<usize>>> {
     let mut levels = vec![0; domain.columns()];
     while go_on()? {
-        if domain.look(&domain.all, &levels, Test::Criteria, scratch).is_some() {
+        if domain.look(&domain.all, &levels, Test::Criteria, scratch)?.is_some() {
             return Ok(Some(levels));
         }
         let below_top = (0..domain.columns()).filter(|&c| levels[c] < domain.height(c));

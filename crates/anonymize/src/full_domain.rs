@@ -30,6 +30,7 @@ use numbering::{Digit, Numbering};
 #[derive(Debug)]
 pub(crate) struct FullDomain<'p> {
     problem: &'p Problem,
+    job: Job,
     /// A column each.
     pub ladders: Vec<Ladder>,
     /// For each column the value of each combination.
@@ -108,7 +109,7 @@ impl<'p> FullDomain<'p> {
         }
         let levels: usize = ladders.iter().flat_map(|l| &l.levels).map(|l| 4 * l.node_of.len() + 8 * l.nodes()).sum();
         reserved.resize(4 * len + 4 * columns * count + levels + all.memory(), purpose)?;
-        Ok(Self { problem, ladders, values, combination_of, all, _reserved: reserved })
+        Ok(Self { problem, job: job.clone(), ladders, values, combination_of, all, _reserved: reserved })
     }
 
     /// What is to be solved.
@@ -158,38 +159,47 @@ impl<'p> FullDomain<'p> {
         coarser
     }
 
-    /// Rows that a transformation drops, classes that break what is tested for; `None` when they are not within the
-    /// budget or all rows. The projection has to hold all columns that are below their top.
-    pub fn look(&self, projection: &Projection, levels: &[usize], test: Test, scratch: &mut Scratch) -> Option<u64> {
+    /// Rows that a transformation drops, those of classes that break what is tested for; `None` when they are not within
+    /// the budget or are all rows. The projection has to hold all columns that are below their top.
+    pub fn look(
+        &self,
+        projection: &Projection,
+        levels: &[usize],
+        test: Test,
+        scratch: &mut Scratch,
+    ) -> Result<Option<u64>> {
         let Problem { criteria, budget, .. } = self.problem;
+        self.job.check()?;
         self.group(projection, levels, scratch);
         let classes = scratch.persons.len();
         scratch.breaks.clear();
         scratch.breaks.extend(scratch.persons.iter().map(|&n| n < criteria.k()));
-        let weights = scratch.breaks.iter().zip(&scratch.weights);
-        let mut dropped: u64 = weights.filter(|(breaks, _)| **breaks).map(|(_, weight)| weight).sum();
+        let small = scratch.breaks.iter().zip(&scratch.weights).filter(|(breaks, _)| **breaks);
+        let mut dropped: u64 = small.map(|(_, weight)| weight).sum();
         let fits = |dropped: u64| dropped <= *budget as u64 && dropped < self.problem.items.rows() as u64;
         if !fits(dropped) {
-            return None;
+            return Ok(None);
         }
         if test == Test::Size || criteria.only_k() {
-            return Some(dropped);
+            return Ok(Some(dropped));
         }
         let Scratch { numbering, persons, weights, breaks, order, starts } = scratch;
         sort_into(&numbering.group_of, classes, order, starts);
         let mut judge = self.problem.judge().at_levels(levels);
         for class in (0..classes).filter(|&c| persons[c] >= criteria.k()) {
+            // Counting a population can take long.
+            self.job.check()?;
             let parts = &order[starts[class] as usize..starts[class + 1] as usize];
             let members = parts.iter().flat_map(|&part| projection.items(part).iter().copied());
             if !judge.admits(members, persons[class] as usize) {
                 breaks[class] = true;
                 dropped += weights[class];
                 if !fits(dropped) {
-                    return None;
+                    return Ok(None);
                 }
             }
         }
-        Some(dropped)
+        Ok(Some(dropped))
     }
 
     /// The classes of a transformation, without a look at criteria.
@@ -229,7 +239,7 @@ impl<'p> FullDomain<'p> {
 
     /// The classes of a transformation that fits, numbered by their nodes in the order of the columns.
     pub fn grouping(&self, levels: Vec<usize>, scratch: &mut Scratch) -> Result<Grouping> {
-        let looked = self.look(&self.all, &levels, Test::Criteria, scratch);
+        let looked = self.look(&self.all, &levels, Test::Criteria, scratch)?;
         looked.ok_or_else(|| Error::internal("a transformation was chosen that does not fit"))?;
         let Scratch { numbering, breaks, .. } = scratch;
         let nodes = |class: u32| {

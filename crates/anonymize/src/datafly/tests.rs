@@ -13,6 +13,7 @@ fn sample() -> Sample {
         ],
         sensitive: ["a", "b", "a", "a", "b", "b"].map(String::from).to_vec(),
         persons: None,
+        population: vec![],
     }
 }
 

@@ -11,8 +11,8 @@ use lookalike_core::{EncodeSpec, FrameBuilder, Job, Stream, Streams, encode, uni
 
 use super::{Cost, FullDomain, Scratch, Test};
 use crate::{
-    AnonymizeParams, Attribute, Criteria, Criterion, DistinctLDiversity, EntropyLDiversity, Grouping, Hierarchy, Items,
-    Loss, Method, Problem, SUPPRESSED, TCloseness, anonymize,
+    AnonymizeParams, Attribute, Criteria, Criterion, DeltaDisclosure, DeltaPresence, DistinctLDiversity,
+    EntropyLDiversity, Grouping, Hierarchy, Items, KMap, Loss, Method, Problem, SUPPRESSED, TCloseness, anonymize,
 };
 
 pub type Cell = Option<String>;
@@ -26,6 +26,8 @@ pub struct Sample {
     pub columns: Vec<(Option<Paths>, Vec<Cell>)>,
     pub sensitive: Vec<String>,
     pub persons: Option<Vec<i64>>,
+    /// Values of the records of a population, for each column.
+    pub population: Vec<Vec<Cell>>,
 }
 
 /// What is asked for.
@@ -35,12 +37,16 @@ pub struct Ask {
     pub distinct: Option<f64>,
     pub entropy: Option<f64>,
     pub t: Option<f64>,
+    pub delta: Option<f64>,
+    pub k_map: Option<u64>,
+    pub presence: Option<(f64, f64)>,
     pub params: AnonymizeParams,
 }
 
 impl Ask {
     pub fn k(k: u64) -> Self {
-        Self { k, distinct: None, entropy: None, t: None, params: AnonymizeParams::default() }
+        let params = AnonymizeParams::default();
+        Self { k, distinct: None, entropy: None, t: None, delta: None, k_map: None, presence: None, params }
     }
 
     pub fn dropping(mut self, suppression_limit: f64) -> Self {
@@ -57,11 +63,12 @@ impl Ask {
     pub fn any(seed: u64) -> Self {
         let rng = &mut Streams::new(seed, "ask").block(0);
         let mut ask = Self::k(1 + below(rng, 4) as u64).dropping([0.0, 0.1, 0.3][below(rng, 3)]);
-        match below(rng, 5) {
+        match below(rng, 6) {
             0 | 1 => {}
             2 => ask.distinct = Some(2.0),
             3 => ask.entropy = Some(1.5),
-            _ => ask.t = Some(0.35),
+            4 => ask.t = Some(0.35),
+            _ => ask.delta = Some(0.8),
         }
         ask.losing([Loss::Ncp, Loss::Discernibility, Loss::Entropy][below(rng, 3)])
     }
@@ -86,7 +93,26 @@ impl Sample {
         let columns = (0..1 + below(rng, 4)).map(|_| column(rng, rows)).collect();
         let sensitive = (0..rows).map(|_| format!("s{}", below(rng, 3) * below(rng, 2))).collect();
         let persons = (below(rng, 3) == 0).then(|| (0..rows).map(|_| below(rng, 1 + rows * 2 / 3) as i64).collect());
-        Self { columns, sensitive, persons }
+        Self { columns, sensitive, persons, population: vec![] }
+    }
+
+    /// The rows of a table without persons and others like them.
+    pub fn with_population(mut self, seed: u64) -> Self {
+        let rng = &mut Streams::new(seed, "population").block(0);
+        self.persons = None;
+        let others = below(rng, 3 * self.rows());
+        self.population = self
+            .columns
+            .iter()
+            .map(|(paths, cells)| {
+                let known: Vec<Cell> = match paths {
+                    Some(paths) => paths.keys().cloned().map(Some).collect(),
+                    None => cells.iter().cloned().chain([Some("elsewhere".into())]).collect(),
+                };
+                cells.iter().cloned().chain((0..others).map(|_| known[below(rng, known.len())].clone())).collect()
+            })
+            .collect();
+        self
     }
 
     pub fn rows(&self) -> usize {
@@ -99,16 +125,19 @@ impl Sample {
             self.columns.iter().map(|(p, c)| (p.clone(), order.iter().map(|&i| c[i].clone()).collect())).collect();
         let sensitive = order.iter().map(|&i| self.sensitive[i].clone()).collect();
         let persons = self.persons.as_ref().map(|p| order.iter().map(|&i| p[i]).collect());
-        Self { columns, sensitive, persons }
+        Self { columns, sensitive, persons, population: self.population.clone() }
     }
 
     pub fn problem(&self, ask: &Ask) -> lookalike_core::Result<Problem> {
         let job = Job::unbounded();
         let mut arrays: Vec<(String, ArrayRef)> = vec![];
         for (c, (_, cells)) in self.columns.iter().enumerate() {
-            arrays.push((format!("q{c}"), Arc::new(StringArray::from(cells.clone()))));
+            let population = self.population.get(c).into_iter().flatten();
+            arrays.push((format!("q{c}"), Arc::new(cells.iter().chain(population).cloned().collect::<StringArray>())));
         }
-        arrays.push(("s".into(), Arc::new(StringArray::from(self.sensitive.clone()))));
+        let strangers = self.population.first().map_or(0, Vec::len);
+        let sensitive = self.sensitive.iter().map(Some).chain(vec![None; strangers]);
+        arrays.push(("s".into(), Arc::new(sensitive.collect::<StringArray>())));
         if let Some(persons) = &self.persons {
             arrays.push(("person".into(), Arc::new(Int64Array::from(persons.clone()))));
         }
@@ -141,8 +170,17 @@ impl Sample {
         if let Some(t) = ask.t {
             others.push(Box::new(TCloseness { attribute: 0, t }));
         }
+        if let Some(delta) = ask.delta {
+            others.push(Box::new(DeltaDisclosure { attribute: 0, delta }));
+        }
         let attributes =
             if others.is_empty() { vec![] } else { vec![Attribute::new(&frame.columns()[quasi.len()], None)?] };
+        if let Some(k) = ask.k_map {
+            others.push(Box::new(KMap(k)));
+        }
+        if let Some((min, max)) = ask.presence {
+            others.push(Box::new(DeltaPresence { min, max }));
+        }
         let items = Items::new(quasi, &hierarchies, self.rows(), frame.units(), attributes, None, &job)?;
         Problem::new(items, Criteria::new(Some(ask.k), others)?, ask.params.check()?, &job)
     }
@@ -225,7 +263,11 @@ impl Sample {
         let whole = self.sensitive_counts(&everyone, &items);
         let mut dropped = BTreeSet::new();
         for members in classes.values() {
-            if !fulfils(members.len() as u64, &self.sensitive_counts(members, &items), &whole, ask) {
+            let matches = (0..self.population.first().map_or(0, Vec::len))
+                .filter(|&record| self.matches(record, members, levels))
+                .count();
+            let counts = self.sensitive_counts(members, &items);
+            if !fulfils(members.len() as u64, &counts, &whole, ask) || !is_hidden(members.len(), matches, ask) {
                 dropped.extend(rows_of(members));
             }
         }
@@ -268,6 +310,17 @@ impl Sample {
             }
         };
         Some((dropped, loss))
+    }
+
+    /// Whether a record of the population matches what some rows show together.
+    fn matches(&self, record: usize, rows: &[usize], levels: &[usize]) -> bool {
+        (0..).zip(&self.columns).zip(levels).all(|((c, (paths, cells)), &level)| {
+            let Some(value) = &self.population[c][record] else { return rows.iter().any(|&r| cells[r].is_none()) };
+            rows.iter().filter_map(|&r| cells[r].as_ref()).any(|own| match paths {
+                Some(paths) => paths[own][level] == paths[value][level],
+                None => level == 1 || own == value,
+            })
+        })
     }
 
     /// Persons that hold each sensitive value.
@@ -317,10 +370,19 @@ fn fulfils(persons: u64, counts: &BTreeMap<&str, u64>, whole: &BTreeMap<&str, u6
         |counts: &BTreeMap<&str, u64>, value: &str| counts.get(value).map_or(0.0, |&n| n as f64 / total(counts));
     let entropy: f64 = counts.keys().map(|v| share(counts, v)).map(|p| -p * p.ln()).sum();
     let distance: f64 = whole.keys().map(|v| (share(counts, v) - share(whole, v)).abs()).sum::<f64>() / 2.0;
+    let largest = counts.keys().map(|v| (share(counts, v) / share(whole, v)).ln().abs()).fold(0.0, f64::max);
     persons >= ask.k
+        && ask.delta.is_none_or(|delta| largest < delta)
         && ask.distinct.is_none_or(|l| counts.len() as f64 >= l)
         && ask.entropy.is_none_or(|l| entropy.exp() >= l - 1e-9)
         && ask.t.is_none_or(|t| distance <= t + 1e-9)
+}
+
+/// The criteria on the records of a population that match a class.
+fn is_hidden(persons: usize, matches: usize, ask: &Ask) -> bool {
+    let share = persons as f64 / matches as f64;
+    ask.k_map.is_none_or(|k| matches as u64 >= k)
+        && ask.presence.is_none_or(|(min, max)| min - 1e-9 <= share && share <= max + 1e-9)
 }
 
 fn column(rng: &mut Stream, rows: usize) -> (Option<Paths>, Vec<Cell>) {
@@ -373,7 +435,7 @@ fn every_transformation_is_judged_by_the_definitions() {
         let (cost, mut scratch) = (Cost::new(&domain, ask.params.loss), Scratch::default());
         for levels in sample.transformations() {
             let expected = sample.judge(&levels, &ask);
-            let dropped = domain.look(&domain.all, &levels, Test::Criteria, &mut scratch);
+            let dropped = domain.look(&domain.all, &levels, Test::Criteria, &mut scratch).unwrap();
             assert_eq!(dropped, expected.as_ref().map(|e| e.0.len() as u64), "seed {seed}, {levels:?}");
             let Some((rows, loss)) = expected else { continue };
             let found = cost.of(&domain, &domain.all, &levels, &scratch);
@@ -392,9 +454,9 @@ fn columns_with_many_values_are_numbered_in_rounds() {
     // 8 columns of 600 values each: 600^8 > 2^64 combinations, of which 600 occur twice.
     let value = |c: usize, row: usize| Some(format!("{}", (row % 600) * (2 * c + 1) % 600));
     let columns = (0..8).map(|c| (None, (0..1200).map(|row| value(c, row)).collect())).collect();
-    let sample = Sample { columns, sensitive: vec!["s".into(); 1200], persons: None };
+    let sample = Sample { columns, sensitive: vec!["s".into(); 1200], persons: None, population: vec![] };
     let problem = sample.problem(&Ask::k(2)).unwrap();
     let domain = FullDomain::new(&problem, &Job::unbounded()).unwrap();
     assert_eq!(domain.all.len(), 600);
-    assert_eq!(domain.look(&domain.all, &[0; 8], Test::Criteria, &mut Scratch::default()), Some(0));
+    assert_eq!(domain.look(&domain.all, &[0; 8], Test::Criteria, &mut Scratch::default()).unwrap(), Some(0));
 }

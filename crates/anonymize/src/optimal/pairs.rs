@@ -30,8 +30,8 @@ impl Pairs {
             for (level, &needed) in stairs.iter().enumerate() {
                 lowest[a][level][b] = needed;
             }
-            for level in 0..=domain.height(b) {
-                lowest[b][level][a] = stairs.iter().position(|&needed| needed <= level).unwrap_or(stairs.len());
+            for (level, needed_by_b) in lowest[b].iter_mut().enumerate() {
+                needed_by_b[a] = stairs.iter().position(|&needed| needed <= level).unwrap_or(stairs.len());
             }
         }
         Ok(Self { lowest })
@@ -72,7 +72,7 @@ fn stairs(
         while needed <= domain.height(b) && clock.go_on()? {
             levels[b] = needed;
             clock.checked();
-            if domain.look(&both, &levels, test, scratch).is_some() {
+            if domain.look(&both, &levels, test, scratch)?.is_some() {
                 break;
             }
             needed += 1;

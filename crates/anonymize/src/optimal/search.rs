@@ -41,13 +41,13 @@ impl Clock<'_> {
 
 /// A transformation and its place in the order of preference.
 #[derive(Debug, Clone)]
-struct Ranked {
+struct Candidate {
     loss: f64,
     sum: usize,
     levels: Vec<usize>,
 }
 
-impl Ranked {
+impl Candidate {
     fn new(loss: f64, levels: &[usize]) -> Self {
         Self { loss, sum: levels.iter().sum(), levels: levels.to_vec() }
     }
@@ -66,7 +66,7 @@ struct Branch {
     /// Levels of those; the top of the others.
     levels: Vec<usize>,
     /// The lowest in the order of preference that the branch could hold.
-    bound: Ranked,
+    bound: Candidate,
 }
 
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub(super) struct Search<'a, 'p> {
     order: Vec<usize>,
     /// What is tested while columns are still at their top.
     test: Test,
-    best: Mutex<Option<Ranked>>,
+    best: Mutex<Option<Candidate>>,
     clock: Clock<'a>,
     _reserved: Reservation,
 }
@@ -90,7 +90,8 @@ impl<'a, 'p> Search<'a, 'p> {
         let mut order: Vec<usize> = (0..domain.columns()).collect();
         order.sort_by_key(|&c| std::cmp::Reverse(domain.nodes(c, 0)));
         let threads = rayon::current_num_threads();
-        let reserved = job.reserve(threads * Scratch::bytes(&domain.all), "searching transformations")?;
+        let each = Scratch::bytes(&domain.all) + domain.all.memory();
+        let reserved = job.reserve(threads * each, "searching transformations")?;
         Ok(Self {
             domain,
             cost: Cost::new(domain, problem.params.loss),
@@ -122,7 +123,7 @@ impl<'a, 'p> Search<'a, 'p> {
     pub fn run(&self) -> Result<()> {
         // Nothing stands in the way of the top, whatever the time.
         let top = self.domain.top();
-        self.look(&top, &mut Scratch::default());
+        self.look(&top, &mut Scratch::default())?;
         self.descend(top)?;
         let climbed = datafly::climb(self.domain, &mut Scratch::default(), || {
             let going_on = self.clock.go_on()?;
@@ -132,23 +133,25 @@ impl<'a, 'p> Search<'a, 'p> {
             Ok(going_on)
         })?;
         if let Some(levels) = climbed {
-            self.look(&levels, &mut Scratch::default());
+            self.look(&levels, &mut Scratch::default())?;
         }
         let pairs = Pairs::new(self.domain, self.test, &self.clock)?;
         self.explore(&pairs)
     }
 
     /// Looks at a single transformation and returns its loss if it fits.
-    fn look(&self, levels: &[usize], scratch: &mut Scratch) -> Option<Ranked> {
+    fn look(&self, levels: &[usize], scratch: &mut Scratch) -> Result<Option<Candidate>> {
         let all = &self.domain.all;
         self.clock.checked();
-        self.domain.look(all, levels, Test::Criteria, scratch)?;
-        let found = Ranked::new(self.cost.of(self.domain, all, levels, scratch), levels);
+        if self.domain.look(all, levels, Test::Criteria, scratch)?.is_none() {
+            return Ok(None);
+        }
+        let found = Candidate::new(self.cost.of(self.domain, all, levels, scratch), levels);
         self.offer(&found);
-        Some(found)
+        Ok(Some(found))
     }
 
-    fn offer(&self, found: &Ranked) {
+    fn offer(&self, found: &Candidate) {
         let mut best = self.best.lock().unwrap_or_else(PoisonError::into_inner);
         if best.as_ref().is_none_or(|b| found.precedes(b)) {
             *best = Some(found.clone());
@@ -156,7 +159,7 @@ impl<'a, 'p> Search<'a, 'p> {
     }
 
     /// Whether nothing of that bound or beyond can be chosen.
-    fn is_beaten(&self, bound: &Ranked) -> bool {
+    fn is_beaten(&self, bound: &Candidate) -> bool {
         let best = self.best.lock().unwrap_or_else(PoisonError::into_inner);
         best.as_ref().is_some_and(|b| !bound.precedes(b))
     }
@@ -173,11 +176,11 @@ impl<'a, 'p> Search<'a, 'p> {
                     lower
                 })
                 .collect();
-            let found: Vec<Option<Ranked>> = lower
+            let found: Vec<Option<Candidate>> = lower
                 .par_iter()
                 .with_max_len(1)
                 .map_init(Scratch::default, |scratch, lower| match self.clock.go_on()? {
-                    true => Ok(self.look(lower, scratch)),
+                    true => self.look(lower, scratch),
                     false => Ok(None),
                 })
                 .collect::<Result<_>>()?;
@@ -250,7 +253,7 @@ impl Explorer<'_, '_, '_> {
         let domain = self.search.domain;
         let (top, mut lowest) = (domain.top(), vec![0; domain.columns()]);
         let fits = (0..top.len()).all(|c| self.pairs.raise(domain, c, top[c], &mut lowest));
-        fits.then(|| Branch { depth: 0, levels: top, bound: Ranked::new(0.0, &lowest) })
+        fits.then(|| Branch { depth: 0, levels: top, bound: Candidate::new(0.0, &lowest) })
     }
 
     /// Looks at a branch to its end.
@@ -277,7 +280,7 @@ impl Explorer<'_, '_, '_> {
         let Some(&column) = order.get(branch.depth) else {
             // With predictive tagging it has been looked at on the way here.
             if *test == Test::Size {
-                self.search.look(&branch.levels, scratch);
+                self.search.look(&branch.levels, scratch)?;
             }
             return Ok(found);
         };
@@ -290,7 +293,7 @@ impl Explorer<'_, '_, '_> {
             if !self.pairs.raise(domain, column, level, &mut lowest) {
                 break;
             }
-            let mut bound = Ranked::new(cost.least(&lowest).max(branch.bound.loss), &lowest);
+            let mut bound = Candidate::new(cost.least(&lowest).max(branch.bound.loss), &lowest);
             if self.search.is_beaten(&bound) {
                 continue;
             }
@@ -299,11 +302,11 @@ impl Explorer<'_, '_, '_> {
                     break;
                 }
                 clock.checked();
-                if domain.look(seen, &levels, *test, scratch).is_none() {
+                if domain.look(seen, &levels, *test, scratch)?.is_none() {
                     break;
                 }
                 if *test == Test::Criteria {
-                    self.search.offer(&Ranked::new(cost.of(domain, seen, &levels, scratch), &levels));
+                    self.search.offer(&Candidate::new(cost.of(domain, seen, &levels, scratch), &levels));
                 }
                 let loss = cost.bound(domain, seen, &order[..depth], &lowest, scratch);
                 bound.loss = loss.max(bound.loss);
