@@ -37,6 +37,30 @@ fn the_smallest_loss_is_found() {
     assert_eq!(squares.class_of, [0, 0, 0, 0, SUPPRESSED, SUPPRESSED]);
 }
 
+#[test]
+fn criteria_that_unions_break_are_not_used_for_pruning() {
+    // Rows of (a, b): sensitive value. Shares of the table: s 18/38, t 20/38. Every (a, b) has one value, and
+    // ln(38/18) = 0.75 < 0.8; but a1 alone and b1 alone hold t at 2/20, and |ln(0.1 * 38/20)| = 1.66. One row has another
+    // c, so that c has to go up: only (0, 0, 1) and the top fit, nothing lies between.
+    let groups = [("a1", "b1", "s", 18), ("a2", "b1", "t", 2), ("a1", "b2", "t", 2), ("a2", "b2", "t", 16)];
+    let rows: Vec<_> = groups.iter().flat_map(|&(a, b, value, n)| vec![(a, b, value); n]).collect();
+    let mut c = vec!["c1"; 38];
+    c[0] = "c2";
+    let sample = Sample {
+        columns: vec![
+            (None, cells(&rows.iter().map(|r| r.0).collect::<Vec<_>>())),
+            (None, cells(&rows.iter().map(|r| r.1).collect::<Vec<_>>())),
+            (None, cells(&c)),
+        ],
+        sensitive: rows.iter().map(|r| r.2.into()).collect(),
+        persons: None,
+        population: vec![],
+    };
+    let ask = Ask { delta: Some(0.8), ..Ask::k(2) };
+    assert_eq!(group(&Datafly, &sample, &ask).levels, Some(vec![1, 1, 1]));
+    assert_eq!(group(&Optimal, &sample, &ask).levels, Some(vec![0, 0, 1]));
+}
+
 /// Compares with the best of all transformations by the definitions: how many there are, and how many rows are dropped;
 /// `None` where none fits, and none is found.
 fn compare(seed: u64, sample: &Sample, ask: &Ask) -> Option<(usize, usize)> {
