@@ -48,6 +48,11 @@ pub trait Criterion: fmt::Debug + fmt::Display + Send + Sync {
     fn survives_growth(&self) -> bool {
         false
     }
+
+    /// Whether the union of classes that all fulfil it does, whatever more of a population it matches.
+    fn survives_union(&self) -> bool {
+        true
+    }
 }
 
 /// k-anonymity: at least k persons (Samarati & Sweeney 1998).
@@ -221,6 +226,10 @@ impl Criterion for DeltaDisclosure {
     fn reached(&self, class: &ClassFigures<'_>, _: &[Attribute]) -> f64 {
         class.wholes[self.attribute].disclosure(&class.values[self.attribute])
     }
+    // A value that one class does not have, which is not counted there, can become too rare by joining.
+    fn survives_union(&self) -> bool {
+        false
+    }
 }
 
 impl Criterion for BetaLikeness {
@@ -276,6 +285,10 @@ impl Criterion for DeltaPresence {
     }
     fn reached(&self, class: &ClassFigures<'_>, _: &[Attribute]) -> f64 {
         class.persons as f64 / class.population as f64
+    }
+    // A coarser node can match records of the population that no finer one of the table did.
+    fn survives_union(&self) -> bool {
+        false
     }
 }
 
@@ -343,6 +356,11 @@ impl Criteria {
     /// Whether a class that fulfils all of them still does after any others have joined.
     pub fn survive_growth(&self) -> bool {
         self.all.iter().all(|c| c.survives_growth())
+    }
+
+    /// Whether the union of classes that fulfil all of them does, whatever more of a population it matches.
+    pub fn survive_union(&self) -> bool {
+        self.all.iter().all(|c| c.survives_union())
     }
 
     /// Every criterion, k-anonymity first.

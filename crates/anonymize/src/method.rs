@@ -2,9 +2,11 @@
 
 use lookalike_core::{Error, Job, Result, closest, list_names};
 
+use crate::datafly::Datafly;
 use crate::k_member::KMember;
 use crate::mdav::Mdav;
 use crate::mondrian::{Mondrian, RelaxedMondrian};
+use crate::optimal::Optimal;
 use crate::{Grouping, Problem};
 
 /// A way to divide a table into classes that fulfil all criteria.
@@ -35,7 +37,7 @@ pub trait Method: Sync {
 }
 
 /// Every method, the default first.
-pub static METHODS: &[&dyn Method] = &[&Mondrian, &RelaxedMondrian, &Mdav, &KMember];
+pub static METHODS: &[&dyn Method] = &[&Mondrian, &RelaxedMondrian, &Datafly, &Optimal, &Mdav, &KMember];
 
 /// The method of that name; an argument error names the closest one and lists the others.
 pub fn find_method(name: &str) -> Result<&'static dyn Method> {
