@@ -45,6 +45,7 @@
 
 pub mod diversity;
 mod hierarchy;
+pub mod itemsets;
 mod method;
 mod mondrian;
 mod params;
