@@ -3,7 +3,7 @@
 //! Each person has a set of items: the codes of a visit, the drugs of a year. Somebody who knows up to m items of a
 //! person must find at least k persons with them. Items are recoded globally, so that a code means the same in every
 //! set: with a hierarchy an item is shown as a node above it, and all items below that node with it (full subtrees);
-//! without one an item is kept or removed from all sets.
+//! without one, or within a suppression limit, an item is removed from all sets.
 //!
 //! *Guarantee.* Every combination of up to m released labels that occurs in a released set occurs in the sets of at
 //! least k persons. Counted on what leaves, after the recoding.
@@ -21,7 +21,8 @@
 //!
 //! Sizes 1 to m in turn, as in the paper's Apriori-based algorithm: what is generalised for small combinations need
 //! not be counted in large ones. At each size all combinations that occur are counted, and those of fewer than k
-//! persons are answered by steps. A step generalises the items below one node to that node, or removes one item. The
+//! persons are answered by steps. A step generalises the items below one node to that node, or removes what is shown as
+//! one node (without a hierarchy, or within the suppression limit). The
 //! next step is always the one that meets the most rare combinations per information lost (ties: the lower level, then
 //! the order of the labels), until each rare combination has met a step; then the size is counted again. Generalising
 //! never makes a combination rarer, so that finished sizes stay finished.
@@ -46,10 +47,17 @@ pub const MAX_M: usize = 5;
 pub const MAX_COMBINATIONS: u64 = 2_000_000_000;
 
 /// What k^m-anonymity is asked for; made by [`KmParams::new`] alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// | name | default | purpose | range |
+/// |---|---|---|---|
+/// | `k` | none | persons that share every released combination | at least 2 |
+/// | `m` | none | items of a person that somebody may know | 1 to 5 |
+/// | `suppression_limit` | 0 | share of the pairs of a person and an item that may be removed instead of generalised | 0 to 1 |
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KmParams {
     k: usize,
     m: usize,
+    suppression_limit: f64,
 }
 
 impl KmParams {
@@ -64,7 +72,19 @@ impl KmParams {
                 "m is {m}, allowed is an integer from 1 to {MAX_M} (items of a person that somebody may know)"
             )));
         }
-        Ok(Self { k, m })
+        Ok(Self { k, m, suppression_limit: 0.0 })
+    }
+
+    /// The same with removal of items beside their generalisation, up to a share of all pairs of a person and an item,
+    /// 0 to 1. Without a hierarchy removal is the only way, and the limit has no influence.
+    pub fn with_suppression_limit(self, suppression_limit: f64) -> Result<Self> {
+        if !(0.0..=1.0).contains(&suppression_limit) {
+            return Err(Error::argument(format!(
+                "suppression_limit is {suppression_limit}, allowed is a number from 0 to 1 (a share of the pairs of a \
+                 person and an item)"
+            )));
+        }
+        Ok(Self { suppression_limit, ..self })
     }
 
     /// Persons that share every combination.
@@ -238,7 +258,9 @@ impl KmRelease {
 
 /// Recodes items so that every combination of up to m of them that occurs is shared by at least k persons. The recoding
 /// depends on the sets alone, not on their order. `hierarchy` is one of the items
-/// ([`Transactions::item_column`]): an item may be shown as the root. Without one, items are removed.
+/// ([`Transactions::item_column`]): an item may be shown as the root. Without one, items are removed. With one they are
+/// only within the suppression limit, which pays where two rare branches of the tree meet in few persons: their common
+/// node, and with it everything below, would have to be shown otherwise.
 ///
 /// Fails with a data error when fewer than k persons have any item, as no item could be shown at all, and with a
 /// resources error when the sets hold more than [`MAX_COMBINATIONS`] combinations of some size up to m.
@@ -272,10 +294,10 @@ pub fn km_anonymize(
     }
     let forest = match hierarchy {
         Some(hierarchy) => Forest::of_hierarchy(hierarchy, transactions.labels.len())?,
-        None => Forest::of_removals(&transactions.labels),
+        None => Forest::of_items(&transactions.labels),
     };
     let _recoded = job.reserve(transactions.sets.memory() + forest.memory(), "recoding item sets")?;
-    let mut recoding = Recoding::new(&forest, &transactions.sets);
+    let mut recoding = Recoding::new(&forest, &transactions.sets, hierarchy.map_or(1.0, |_| params.suppression_limit));
     for size in 1..=params.m {
         loop {
             job.check()?;

@@ -21,8 +21,7 @@ pub(super) struct Forest {
     below: Vec<(u32, u32)>,
     /// Loss of one occurrence that is shown as the node, in parts of `leaves`.
     loss: Vec<u64>,
-    /// What is shown; `None` where occurrences are removed.
-    labels: Vec<Option<String>>,
+    labels: Vec<String>,
     leaves: usize,
 }
 
@@ -49,29 +48,28 @@ impl Forest {
                 forest.below.push((first, first + count));
                 first += count;
                 forest.loss.push(if count > 1 { u64::from(count) } else { 0 });
-                forest.labels.push(Some(hierarchy.label(node).into()));
+                forest.labels.push(hierarchy.label(node).into());
             }
         }
         Ok(forest)
     }
 
-    /// One tree an item: the item, and above it its removal.
-    pub fn of_removals(labels: &[String]) -> Self {
-        let n = labels.len();
-        let leaves = 0..n as u32;
+    /// No trees: items as they are.
+    pub fn of_items(labels: &[String]) -> Self {
+        let leaves = 0..labels.len() as u32;
         Self {
             leaf_of_item: leaves.clone().collect(),
-            parent: leaves.clone().map(|leaf| leaf + n as u32).chain(leaves.clone().map(|_| NONE)).collect(),
-            below: leaves.clone().chain(leaves).map(|leaf| (leaf, leaf + 1)).collect(),
-            loss: labels.iter().map(|_| 0).chain(labels.iter().map(|_| n as u64)).collect(),
-            labels: labels.iter().map(|l| Some(l.clone())).chain(labels.iter().map(|_| None)).collect(),
-            leaves: n,
+            parent: vec![NONE; labels.len()],
+            below: leaves.map(|leaf| (leaf, leaf + 1)).collect(),
+            loss: vec![0; labels.len()],
+            labels: labels.to_vec(),
+            leaves: labels.len(),
         }
     }
 
     /// Bytes on the heap, with what a recoding adds.
     pub fn memory(&self) -> usize {
-        self.labels.iter().map(|l| l.as_ref().map_or(0, String::capacity)).sum::<usize>() + self.parent.len() * 96
+        self.labels.iter().map(String::capacity).sum::<usize>() + self.parent.len() * 96
     }
 
     /// A node and all above it.
@@ -81,7 +79,7 @@ impl Forest {
     }
 }
 
-/// A candidate: generalise all below `node` to it.
+/// A candidate for what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Step {
     /// Rare combinations met, one count for each of their ids below the node.
@@ -89,12 +87,15 @@ struct Step {
     /// Loss over all occurrences.
     cost: u64,
     node: u32,
+    /// Remove what is shown as the node; otherwise generalise all below the node to it.
+    removes: bool,
 }
 
 impl Ord for Step {
     fn cmp(&self, other: &Self) -> Ordering {
         let ratio = |a: &Step, b: &Step| u128::from(a.met) * u128::from(b.cost);
-        ratio(self, other).cmp(&ratio(other, self)).then(Reverse(self.node).cmp(&Reverse(other.node)))
+        let place = |s: &Step| Reverse((s.removes, s.node));
+        ratio(self, other).cmp(&ratio(other, self)).then(place(self).cmp(&place(other)))
     }
 }
 
@@ -108,31 +109,49 @@ impl PartialOrd for Step {
 #[derive(Debug)]
 pub(super) struct Recoding<'f> {
     forest: &'f Forest,
+    /// By leaf; [`NONE`] for removed ones.
     shown: Vec<u32>,
-    /// Occurrences of the leaves below each node.
+    /// Whether leaves are shown as the node.
+    is_shown: Vec<bool>,
+    /// Occurrences of each leaf.
+    of_leaf: Vec<u64>,
+    /// Occurrences below each node that are not removed.
     occurrences: Vec<u64>,
-    /// Loss of the leaves below each node.
+    /// What they lose.
     lost: Vec<u64>,
+    /// Occurrences that may still be removed.
+    budget: u64,
 }
 
 impl<'f> Recoding<'f> {
-    /// Every item as itself.
-    pub fn new(forest: &'f Forest, items: &Sets) -> Self {
+    /// Every item as itself. Without trees everything may be removed, with them the share `removable` of the
+    /// occurrences.
+    pub fn new(forest: &'f Forest, items: &Sets, removable: f64) -> Self {
         let mut occurrences = vec![0; forest.parent.len()];
         items.ids.iter().for_each(|&item| occurrences[forest.leaf_of_item[item as usize] as usize] += 1);
+        let of_leaf = occurrences[..forest.leaves].to_vec();
         // Parents stand behind their children.
         for node in 0..forest.parent.len() {
             if forest.parent[node] != NONE {
                 occurrences[forest.parent[node] as usize] += occurrences[node];
             }
         }
-        Self { forest, shown: (0..forest.leaves as u32).collect(), occurrences, lost: vec![0; forest.parent.len()] }
+        // The margin undoes the binary representation of shares such as 0.29, never a whole occurrence.
+        let budget = (removable * items.ids.len() as f64 + 1e-9).floor() as u64;
+        Self {
+            forest,
+            shown: (0..forest.leaves as u32).collect(),
+            is_shown: (0..forest.parent.len()).map(|node| node < forest.leaves).collect(),
+            of_leaf,
+            occurrences,
+            lost: vec![0; forest.parent.len()],
+            budget,
+        }
     }
 
     /// The node of an item; `None` where it is removed.
     fn node(&self, item: u32) -> Option<u32> {
-        let node = self.shown[self.forest.leaf_of_item[item as usize] as usize];
-        self.forest.labels[node as usize].is_some().then_some(node)
+        Some(self.shown[self.forest.leaf_of_item[item as usize] as usize]).filter(|&node| node != NONE)
     }
 
     /// The sets of nodes that are shown.
@@ -144,18 +163,23 @@ impl<'f> Recoding<'f> {
         sets
     }
 
+    /// What can be done about a node: remove it where it is shown, generalise to it where it stands above.
+    fn steps(&self, met: &[u64], node: usize) -> impl Iterator<Item = Step> {
+        let (met, occurrences, lost) = (met[node], self.occurrences[node], self.lost[node]);
+        let step =
+            move |whole: u64, removes| Step { met, cost: occurrences * whole - lost, node: node as u32, removes };
+        let removal =
+            (self.is_shown[node] && occurrences <= self.budget).then(|| step(self.forest.leaves as u64, true));
+        let above = (!self.is_shown[node]).then(|| step(self.forest.loss[node], false));
+        removal.into_iter().chain(above).filter(|s| s.met > 0)
+    }
+
     /// Takes steps until each rare combination of `size` nodes has met one.
     pub fn repair(&mut self, rare: &[u32], size: usize, job: &Job) -> Result<()> {
         let nodes = self.forest.parent.len();
-        let _steps = job.reserve(rare.len() * 5 + nodes * 40, "generalising items")?;
+        let _steps = job.reserve(rare.len() * 5 + nodes * 48, "generalising items")?;
         let mut open = Open::new(rare, size, self.forest);
-        let step = |recoding: &Self, met: &[u64], node: usize| Step {
-            met: met[node],
-            cost: recoding.occurrences[node] * recoding.forest.loss[node] - recoding.lost[node],
-            node: node as u32,
-        };
-        let inner = (self.forest.leaves..nodes).filter(|&n| open.met[n] > 0);
-        let mut heap: BinaryHeap<Step> = inner.map(|n| step(self, &open.met, n)).collect();
+        let mut heap: BinaryHeap<Step> = (0..nodes).flat_map(|n| self.steps(&open.met, n)).collect();
         for taken in 0.. {
             if taken % 64 == 0 {
                 job.check()?;
@@ -164,61 +188,99 @@ impl<'f> Recoding<'f> {
                 return Ok(());
             }
             let Some(best) = heap.pop() else { break };
-            let current = step(self, &open.met, best.node as usize);
-            let (first, last) = self.forest.below[best.node as usize];
-            if current.met == 0 || self.shown[first as usize] == best.node || current > best {
-                continue; // nothing to do there, or a better estimate of the same step is in the heap
+            let node = best.node as usize;
+            let Some(current) = self.steps(&open.met, node).find(|s| s.removes == best.removes) else { continue };
+            match current.cmp(&best) {
+                Ordering::Less => {
+                    heap.push(current);
+                    continue;
+                }
+                // It got better by a step below, which pushed an entry of its own.
+                Ordering::Greater => continue,
+                Ordering::Equal => {}
             }
-            if current < best {
-                heap.push(current);
-                continue;
+            self.take(current, &mut open);
+            for above in self.forest.upwards(best.node).skip(1) {
+                heap.extend(self.steps(&open.met, above));
             }
-            for leaf in first..last {
-                let node = std::mem::replace(&mut self.shown[leaf as usize], best.node);
-                open.close(node, self.forest);
-            }
-            for node in self.forest.upwards(best.node) {
-                self.lost[node] += current.cost;
-                if node != best.node as usize && open.met[node] > 0 {
-                    heap.push(step(self, &open.met, node));
+        }
+        Err(Error::internal("itemsets: a rare combination can be neither generalised nor removed"))
+    }
+
+    fn take(&mut self, step: Step, open: &mut Open) {
+        let (first, last) = self.forest.below[step.node as usize];
+        for leaf in first as usize..last as usize {
+            let node = self.shown[leaf];
+            if node != NONE {
+                self.shown[leaf] = if step.removes { NONE } else { step.node };
+                if std::mem::replace(&mut self.is_shown[node as usize], false) {
+                    open.close(node, self.forest);
                 }
             }
         }
-        Err(Error::internal("itemsets: a rare combination cannot be generalised any further"))
+        self.is_shown[step.node as usize] = !step.removes;
+        let (occurrences, lost) = (self.occurrences[step.node as usize], self.lost[step.node as usize]);
+        if step.removes {
+            self.budget -= occurrences;
+        }
+        for node in self.forest.upwards(step.node) {
+            if step.removes {
+                self.occurrences[node] -= occurrences;
+                self.lost[node] -= lost;
+            } else {
+                self.lost[node] += step.cost;
+            }
+        }
     }
 
     /// What the recoding shows; `labels` are those of the items.
     pub fn release(&self, labels: &[String]) -> KmRelease {
-        let node_of: Vec<(u32, Option<&String>)> = (0..labels.len() as u32)
-            .map(|item| (item, self.node(item).and_then(|n| self.forest.labels[n as usize].as_ref())))
-            .collect();
-        let occurrences_of = |item: u32| self.occurrences[self.forest.leaf_of_item[item as usize] as usize];
-        let occurring = || node_of.iter().filter(|(item, _)| occurrences_of(*item) > 0);
-        let mut shown: Vec<&String> = occurring().filter_map(|(_, label)| *label).collect();
-        shown.sort_unstable();
-        shown.dedup();
-        let place = |label: &String| shown.binary_search(&label).map_or(MISSING, |i| i as u32);
-        let count = |wanted: &dyn Fn(u32, Option<&String>) -> bool| {
-            let of = || occurring().filter(|(item, label)| wanted(*item, *label));
-            (of().count(), of().map(|(item, _)| occurrences_of(*item)).sum::<u64>())
+        let mut release = KmRelease {
+            labels: vec![],
+            shown: vec![MISSING; labels.len()],
+            items: 0,
+            items_generalized: 0,
+            items_suppressed: 0,
+            occurrences: 0,
+            occurrences_generalized: 0,
+            occurrences_suppressed: 0,
+            information_loss: 0.0,
         };
-        let (items, occurrences) = count(&|_, _| true);
-        let (items_generalized, occurrences_generalized) =
-            count(&|item, label| label.is_some_and(|l| *l != labels[item as usize]));
-        let (items_suppressed, occurrences_suppressed) = count(&|_, label| label.is_none());
-        let roots = (0..self.forest.parent.len()).filter(|&n| self.forest.parent[n] == NONE);
-        let lost: u64 = roots.map(|n| self.lost[n]).sum();
-        KmRelease {
-            shown: node_of.iter().map(|(_, label)| label.map_or(MISSING, place)).collect(),
-            labels: shown.into_iter().cloned().collect(),
-            items,
-            items_generalized,
-            items_suppressed,
-            occurrences,
-            occurrences_generalized,
-            occurrences_suppressed,
-            information_loss: lost as f64 / (occurrences as f64 * self.forest.leaves as f64),
+        let (mut lost, mut shown) = (0, vec![]);
+        for (item, own) in (0..).zip(labels) {
+            let occurrences = self.of_leaf[self.forest.leaf_of_item[item as usize] as usize];
+            if occurrences == 0 {
+                continue;
+            }
+            release.items += 1;
+            release.occurrences += occurrences;
+            match self.node(item) {
+                None => {
+                    release.items_suppressed += 1;
+                    release.occurrences_suppressed += occurrences;
+                    lost += occurrences * self.forest.leaves as u64;
+                }
+                Some(node) => {
+                    let label = &self.forest.labels[node as usize];
+                    if label != own {
+                        release.items_generalized += 1;
+                        release.occurrences_generalized += occurrences;
+                    }
+                    lost += occurrences * self.forest.loss[node as usize];
+                    shown.push((label, item));
+                }
+            }
         }
+        shown.sort_unstable();
+        for (label, item) in shown {
+            if release.labels.last() != Some(label) {
+                release.labels.push(label.clone());
+            }
+            release.shown[item as usize] = release.labels.len() as u32 - 1;
+        }
+        let whole = release.occurrences as f64 * self.forest.leaves as f64;
+        release.information_loss = lost as f64 / whole;
+        release
     }
 }
 
