@@ -44,6 +44,7 @@
 #![deny(missing_docs)]
 
 pub mod diversity;
+pub mod epsilon;
 mod hierarchy;
 pub mod itemsets;
 mod method;
