@@ -308,6 +308,7 @@ pub fn km_anonymize(
                 break;
             }
             recoding.repair(&rare, size, job)?;
+            debug_assert!(recoding.is_consistent());
         }
     }
     let release = recoding.release(&transactions.labels);

@@ -71,7 +71,7 @@ impl Grid {
         if let NumberKind::Integer { .. } = domain.kind {
             let step = match step {
                 None => 1,
-                Some(s) if s >= 1.0 && s <= EXACT && s.fract() == 0.0 => s as u64,
+                Some(s) if (1.0..=EXACT).contains(&s) && s.fract() == 0.0 => s as u64,
                 Some(s) => {
                     return Err(Error::argument(format!(
                         "bounds: the step of column '{name}' is {s}, allowed for {data_type} is a whole number of at \

@@ -167,6 +167,18 @@ fn every_type_leaves_as_it_came_and_within_its_bounds() {
 }
 
 #[test]
+fn values_go_to_the_nearest_point() {
+    let input =
+        column(Arc::new(Int32Array::from(vec![Some(-40), Some(4), Some(5), Some(14), Some(26), Some(99), None])));
+    let grid = Grid::new(&input.field, &stepped("0", "35", 10.0, true)).unwrap().unwrap();
+    let points = grid.points(&input).unwrap();
+    // The last point is 30: 35 is no multiple of 10. Halves go up.
+    assert_eq!(points, [Some(0), Some(0), Some(1), Some(1), Some(3), Some(3), None]);
+    let back = grid.decode(&input.field, &points).unwrap();
+    assert_eq!(back.as_primitive::<Int32Type>().iter().flatten().collect::<Vec<_>>(), [0, 0, 10, 10, 30, 30]);
+}
+
+#[test]
 fn decimal_steps_give_decimal_numbers() {
     let input = column(Arc::new(Float64Array::from(vec![18.3; 1000])));
     let output = released(50.0, &input, stepped("18", "20", 0.1, false), 1);

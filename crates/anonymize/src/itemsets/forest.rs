@@ -233,6 +233,19 @@ impl<'f> Recoding<'f> {
         }
     }
 
+    /// Whether the running sums are those of what is shown.
+    pub fn is_consistent(&self) -> bool {
+        let mut sums = vec![(0, 0); self.forest.parent.len()];
+        for (&node, &occurrences) in self.shown.iter().zip(&self.of_leaf).filter(|(node, _)| **node != NONE) {
+            for above in self.forest.upwards(node) {
+                sums[above].0 += occurrences;
+                sums[above].1 += occurrences * self.forest.loss[node as usize];
+            }
+        }
+        let kept = sums.iter().zip(self.occurrences.iter().zip(&self.lost)).filter(|(sums, _)| sums.0 > 0);
+        kept.into_iter().all(|(sums, (&occurrences, &lost))| *sums == (occurrences, lost))
+    }
+
     /// What the recoding shows; `labels` are those of the items.
     pub fn release(&self, labels: &[String]) -> KmRelease {
         let mut release = KmRelease {

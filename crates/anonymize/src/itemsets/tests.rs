@@ -164,7 +164,7 @@ fn every_combination_that_leaves_is_shared_whatever_the_order() {
         let tree = hierarchy(&ordered, tree);
         for (k, m, tree, limit) in (2..=5)
             .flat_map(|k| (1..=3).map(move |m| (k, m)))
-            .flat_map(|(k, m)| [(None, 0.0), (Some(&tree), 0.0), (Some(&tree), 0.1)].map(|(t, limit)| (k, m, t, limit)))
+            .flat_map(|(k, m)| [(None, 0.0), (Some(&tree), 0.0), (Some(&tree), 0.5)].map(|(t, limit)| (k, m, t, limit)))
         {
             let params = KmParams::new(k, m).unwrap().with_suppression_limit(limit).unwrap();
             let release = km_anonymize(&ordered, tree, params, &Job::unbounded()).unwrap();
