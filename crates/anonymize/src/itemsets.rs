@@ -30,7 +30,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
-use lookalike_core::{CategoryDomain, Column, Domain, Error, Job, MISSING, Result, Values};
+use lookalike_core::{CategoryDomain, Column, Domain, Error, Guarantee, Job, MISSING, Result, Values};
 
 use crate::Hierarchy;
 
@@ -64,7 +64,7 @@ impl KmParams {
     /// Persons that share every combination, at least 2, and items known to somebody, 1 to [`MAX_M`]. An argument
     /// error names the parameter, its value and what is allowed.
     pub fn new(k: usize, m: usize) -> Result<Self> {
-        if k < 2 || k > u32::MAX as usize {
+        if k < 2 {
             return Err(Error::argument(format!("k is {k}, allowed is an integer of at least 2")));
         }
         if !(1..=MAX_M).contains(&m) {
@@ -212,6 +212,7 @@ pub struct KmRelease {
     pub occurrences_suppressed: u64,
     /// Mean loss of an occurrence, 0 (nothing changed) to 1 (everything is the root, or removed).
     pub information_loss: f64,
+    params: KmParams,
 }
 
 impl KmRelease {
@@ -219,6 +220,24 @@ impl KmRelease {
     pub fn label(&self, item: u32) -> Option<&str> {
         let shown = *self.shown.get(item as usize)?;
         self.labels.get(shown as usize).map(String::as_str)
+    }
+
+    /// The claim: k persons share every combination of up to m labels. `unit` is whom a set belongs to, "person" or
+    /// "row".
+    pub fn guarantee(&self, unit: &'static str) -> Guarantee {
+        let KmParams { k, m, .. } = self.params;
+        Guarantee {
+            k: Some(k),
+            epsilon: None,
+            delta: 0.0,
+            unit,
+            neighbours: format!("the sets of {k} {unit}s, for somebody who knows up to {m} items of one"),
+            statement: format!(
+                "each combination of up to {m} released labels that occurs in a set occurs in the sets of at least {k} \
+                 {unit}s (k^m-anonymity), which bounds neither what more than {m} known items tell nor what other columns \
+                 tell"
+            ),
+        }
     }
 
     /// The released sets, in the order of the input: codes into the labels of the release, ascending and distinct,
@@ -238,16 +257,16 @@ impl KmRelease {
     }
 
     /// Checks k^m-anonymity of what leaves, from the rendered sets alone. An internal error gives a combination that
-    /// fewer than `k` persons share.
-    fn verify(&self, transactions: &Transactions, params: KmParams, job: &Job) -> Result<()> {
+    /// fewer than k persons share.
+    fn verify(&self, transactions: &Transactions, job: &Job) -> Result<()> {
+        let KmParams { k, m, .. } = self.params;
         let sets = self.released(transactions);
-        for size in 1..=params.m {
-            let rare = count::rare(&sets, size, params.k, job)?;
+        for size in 1..=m {
+            let rare = count::rare(&sets, size, k, job)?;
             if let Some(first) = rare.chunks_exact(size).next() {
                 let labels: Vec<&str> = first.iter().map(|&l| self.labels[l as usize].as_str()).collect();
                 return Err(Error::internal(format!(
-                    "the release is not k^m-anonymous: fewer than {} persons share {{{}}}",
-                    params.k,
+                    "the release is not k^m-anonymous: fewer than {k} persons share {{{}}}",
                     labels.join(", ")
                 )));
             }
@@ -311,8 +330,8 @@ pub fn km_anonymize(
             debug_assert!(recoding.is_consistent());
         }
     }
-    let release = recoding.release(&transactions.labels);
-    release.verify(transactions, params, job)?;
+    let release = recoding.release(&transactions.labels, params);
+    release.verify(transactions, job)?;
     job.count("items_generalized", release.items_generalized);
     job.count("items_suppressed", release.items_suppressed);
     Ok(release)

@@ -39,7 +39,8 @@
 //! cuts or of who is in the table is not bounded by k.
 //! *Citations.* Samarati & Sweeney 1998; LeFevre, DeWitt & Ramakrishnan 2006.
 //!
-//! [`KAnonymitySummary`] measures the k of any table, released or not.
+//! [`KAnonymitySummary`] measures the k of any table, released or not. [`itemsets`] has k^m-anonymity of sets of codes,
+//! [`epsilon`] the quasi-identifiers that leave with noise instead of being generalised.
 
 #![deny(missing_docs)]
 

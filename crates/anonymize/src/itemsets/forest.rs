@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use lookalike_core::{Error, Job, MISSING, Result, Values};
 
-use super::{KmRelease, Sets};
+use super::{KmParams, KmRelease, Sets};
 use crate::Hierarchy;
 use crate::hierarchy::Node;
 
@@ -247,7 +247,7 @@ impl<'f> Recoding<'f> {
     }
 
     /// What the recoding shows; `labels` are those of the items.
-    pub fn release(&self, labels: &[String]) -> KmRelease {
+    pub fn release(&self, labels: &[String], params: KmParams) -> KmRelease {
         let mut release = KmRelease {
             labels: vec![],
             shown: vec![MISSING; labels.len()],
@@ -258,6 +258,7 @@ impl<'f> Recoding<'f> {
             occurrences_generalized: 0,
             occurrences_suppressed: 0,
             information_loss: 0.0,
+            params,
         };
         let (mut lost, mut shown) = (0, vec![]);
         for (item, own) in (0..).zip(labels) {

@@ -57,6 +57,11 @@ fn rare_pairs_generalise_the_subtree_that_costs_least() {
     assert_eq!((release.occurrences, release.occurrences_generalized, release.occurrences_suppressed), (11, 5, 0));
     assert!((release.information_loss - 5.0 * 0.5 / 11.0).abs() < 1e-12);
     assert_eq!(release.label(1), Some("A"));
+    let claim = release.guarantee("person");
+    assert_eq!((claim.k, claim.epsilon), (Some(2), None));
+    assert!(claim.statement.starts_with(
+        "each combination of up to 2 released labels that occurs in a set occurs in the sets of at least 2 persons"
+    ));
 }
 
 #[test]
@@ -200,7 +205,7 @@ fn the_check_on_what_leaves_finds_a_rare_pair() {
     let mut release = km(&sets, None, 2, 2).unwrap();
     release.shown = vec![0, 1, 2, 3];
     release.labels = sets.labels().to_vec();
-    let error = release.verify(&sets, KmParams::new(2, 2).unwrap(), &Job::unbounded()).unwrap_err();
+    let error = release.verify(&sets, &Job::unbounded()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
     assert!(error.message().ends_with("fewer than 2 persons share {a1, a2}"), "{error}");
 }
@@ -212,6 +217,8 @@ fn wrong_calls_and_too_large_ones_say_what_is_allowed() {
     for m in [0, 6] {
         assert!(message(2, m).starts_with(&format!("m is {m}, allowed is an integer from 1 to 5")));
     }
+    let limit = KmParams::new(2, 2).unwrap().with_suppression_limit(1.5).unwrap_err().to_string();
+    assert!(limit.starts_with("suppression_limit is 1.5, allowed is a number from 0 to 1"));
     let labels = texts(&["x", "y"]);
     for (offsets, items) in [(&[0, 2][..], &[0][..]), (&[0, 2, 1, 2], &[0, 1]), (&[], &[]), (&[0, 1], &[2])] {
         assert_eq!(Transactions::new(offsets, items, labels.clone()).unwrap_err().kind(), ErrorKind::Internal);
