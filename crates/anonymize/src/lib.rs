@@ -42,7 +42,8 @@
 //! not bounded by k.
 //! *Citations.* Samarati & Sweeney 1998; Machanavajjhala et al. 2007; Li, Li & Venkatasubramanian 2007.
 //!
-//! [`KAnonymitySummary`] measures the k of any table, released or not.
+//! [`KAnonymitySummary`] measures the k of any table, released or not. [`itemsets`] has k^m-anonymity of sets of codes,
+//! [`epsilon`] the quasi-identifiers that leave with noise instead of being generalised.
 
 #![deny(missing_docs)]
 
@@ -52,9 +53,11 @@ mod clusters;
 mod criteria;
 mod datafly;
 pub mod diversity;
+pub mod epsilon;
 mod full_domain;
 mod hierarchy;
 mod items;
+pub mod itemsets;
 mod k_member;
 mod loss;
 mod mdav;

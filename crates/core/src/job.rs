@@ -16,8 +16,11 @@ pub trait Host: Send + Sync {
     fn count(&self, counter: &'static str, n: usize);
     /// Says how far a long phase has come.
     fn progress(&self, phase: &'static str, done: u64, total: u64);
-    /// A temporary file; an error of kind resources says why there is none.
-    fn scratch(&self, purpose: &str) -> Result<Scratch>;
+    /// A temporary file for `purpose`; an error of kind resources says why there is none. In the system's folder unless
+    /// the surroundings have one of their own.
+    fn scratch(&self, _purpose: &str) -> Result<Scratch> {
+        Scratch::temporary()
+    }
 }
 
 struct Unbounded;
@@ -32,9 +35,6 @@ impl Host for Unbounded {
     fn shrink(&self, _: usize) {}
     fn count(&self, _: &'static str, _: usize) {}
     fn progress(&self, _: &'static str, _: u64, _: u64) {}
-    fn scratch(&self, _: &str) -> Result<Scratch> {
-        Scratch::temporary()
-    }
 }
 
 /// A cheap, cloneable handle that long loops ask whether to go on.
