@@ -1,8 +1,8 @@
 //! Sensitive columns: what classes must not give away.
 
-use lookalike_core::{Column, Result};
+use lookalike_core::{Column, Result, SpilledRows};
 
-use crate::axis::{self, NULL};
+use crate::axis::{self, NULL, Ranked};
 use crate::diversity::Whole;
 use crate::{Hierarchy, Scale};
 
@@ -33,7 +33,21 @@ impl Attribute {
     /// Of a column, one value a row. With a hierarchy its tree is the distance, otherwise numbers are ordered and labels
     /// equally far apart.
     pub fn new(column: &Column, hierarchy: Option<&Hierarchy>) -> Result<Self> {
-        let ranked = axis::encode_column(column, hierarchy)?;
+        Ok(Self::from_ranks(column, axis::encode_column(column, hierarchy)?))
+    }
+
+    /// Of a column on disk: its codes are held in memory.
+    pub fn from_disk(rows: &SpilledRows, column: usize, hierarchy: Option<&Hierarchy>) -> Result<Self> {
+        let domain = &rows.columns()[column];
+        let scale = axis::scale(domain, hierarchy, || rows.numbers(column))?;
+        let mut ranks = Vec::with_capacity(rows.lengths().sum());
+        for frame in 0..rows.lengths().count() {
+            ranks.extend(axis::rank(&rows.load(frame, column)?, &scale)?);
+        }
+        Ok(Self::from_ranks(domain, Ranked { scale, ranks }))
+    }
+
+    fn from_ranks(column: &Column, ranked: Ranked) -> Self {
         let mut codes = ranked.ranks;
         let (present, distance) = match ranked.scale {
             Scale::Tree(hierarchy) => (hierarchy.leaf_count() as usize, Distance::Hierarchical(hierarchy)),
@@ -46,7 +60,7 @@ impl Attribute {
             any |= *code == NULL;
             *code = if *code == NULL { missing } else { *code - 1 };
         }
-        Ok(Self { name: column.name().into(), codes, starts: None, domain: present + usize::from(any), distance })
+        Self { name: column.name().into(), codes, starts: None, domain: present + usize::from(any), distance }
     }
 
     /// The same with all values equally far apart, or in the order of their codes.

@@ -66,33 +66,66 @@ pub(crate) fn encode(columns: &[Column], hierarchies: &[Option<Hierarchy>]) -> R
 
 /// Ranks and scale of a column.
 pub(crate) fn encode_column(column: &Column, hierarchy: Option<&Hierarchy>) -> Result<Ranked> {
-    if let Some(hierarchy) = hierarchy {
-        let mut ranks = hierarchy.leaves_of(&column.values)?;
-        ranks.iter_mut().for_each(|r| *r = r.wrapping_add(1));
-        return Ok(Ranked { ranks, scale: Scale::Tree(hierarchy.clone()) });
-    }
     match (&column.domain, &column.values) {
-        // MISSING is the largest code and wraps to 0.
-        (Domain::Category(_), Values::Code(codes)) => {
-            const { assert!(MISSING.wrapping_add(1) == NULL) };
-            Ok(Ranked { ranks: codes.par_iter().map(|c| c.wrapping_add(1)).collect(), scale: Scale::Labels })
+        (Domain::Number(domain), Values::Number(values)) if hierarchy.is_none() && even(domain).is_none() => {
+            let (ranks, distinct) = sorted_ranks(values);
+            Ok(Ranked { ranks, scale: Scale::Numbers(Arc::new(distinct)) })
         }
-        (Domain::Number(domain), Values::Number(values)) => Ok(match even(domain) {
-            Some(steps) => {
-                let lowest = (steps * domain.min).round();
-                Ranked { ranks: even_ranks(values, lowest, steps), scale: Scale::Even { lowest, steps } }
-            }
-            None => {
-                let (ranks, distinct) = sorted_ranks(values);
-                Ranked { ranks, scale: Scale::Numbers(Arc::new(distinct)) }
-            }
-        }),
-        _ => Err(Error::argument(format!(
-            "quasi_identifiers: column '{}' is an identifier, which cannot be generalised: leave it out of the \
-             quasi-identifiers and of the released columns",
-            column.name()
-        ))),
+        _ => {
+            let scale = scale(column, hierarchy, || Ok(vec![]))?;
+            Ok(Ranked { ranks: rank(column, &scale)?, scale })
+        }
     }
+}
+
+/// The scale of a column; `numbers` gives the distinct values, ascending, where they lie on no grid.
+pub(crate) fn scale(
+    column: &Column,
+    hierarchy: Option<&Hierarchy>,
+    numbers: impl FnOnce() -> Result<Vec<f64>>,
+) -> Result<Scale> {
+    match (hierarchy, &column.domain) {
+        (Some(hierarchy), _) => Ok(Scale::Tree(hierarchy.clone())),
+        (None, Domain::Category(_)) => Ok(Scale::Labels),
+        (None, Domain::Number(domain)) => Ok(match even(domain) {
+            Some(steps) => Scale::Even { lowest: (steps * domain.min).round(), steps },
+            None => Scale::Numbers(Arc::new(numbers()?)),
+        }),
+        (None, Domain::Identifier(_)) => Err(identifier(column)),
+    }
+}
+
+/// Ranks of a column's values on its scale.
+pub(crate) fn rank(column: &Column, scale: &Scale) -> Result<Vec<u32>> {
+    match (scale, &column.values) {
+        (Scale::Tree(hierarchy), values) => {
+            let mut ranks = hierarchy.leaves_of(values)?;
+            ranks.iter_mut().for_each(|r| *r = r.wrapping_add(1));
+            Ok(ranks)
+        }
+        // MISSING is the largest code and wraps to 0.
+        (Scale::Labels, Values::Code(codes)) => {
+            const { assert!(MISSING.wrapping_add(1) == NULL) };
+            Ok(codes.par_iter().map(|c| c.wrapping_add(1)).collect())
+        }
+        (Scale::Even { lowest, steps }, Values::Number(values)) => {
+            let rank = |v: &f64| if v.is_nan() { NULL } else { ((v * steps).round() - lowest) as u32 + 1 };
+            Ok(values.par_iter().map(rank).collect())
+        }
+        (Scale::Numbers(known), Values::Number(values)) => {
+            let rank = |v: &f64| if v.is_nan() { NULL } else { known.partition_point(|k| k < v) as u32 + 1 };
+            Ok(values.par_iter().map(rank).collect())
+        }
+        _ => Err(identifier(column)),
+    }
+}
+
+fn identifier(column: &Column) -> Error {
+    Error::argument(format!(
+        "quasi_identifiers: column '{}' is an identifier, which cannot be generalised: leave it out of the \
+         quasi-identifiers and of the released columns",
+        column.name()
+    ))
 }
 
 /// Grid steps in one unit, when the column's values lie on a grid of fewer than 2^32 - 2 points.
@@ -102,11 +135,6 @@ pub(crate) fn even(domain: &NumberDomain) -> Option<f64> {
         NumberKind::Float { decimals, .. } => 10f64.powi(i32::from(decimals?)),
     };
     (domain.width() * steps < f64::from(u32::MAX - 2)).then_some(steps)
-}
-
-fn even_ranks(values: &[f64], lowest: f64, steps: f64) -> Vec<u32> {
-    let rank = |v: &f64| if v.is_nan() { NULL } else { ((v * steps).round() - lowest) as u32 + 1 };
-    values.par_iter().map(rank).collect()
 }
 
 /// Dense ranks by sorting, and the distinct values.

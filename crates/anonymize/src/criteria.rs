@@ -394,22 +394,39 @@ pub struct Tally {
 
 impl Tally {
     /// Counts the values of some items.
-    pub fn take(&mut self, items: &Items, members: impl Iterator<Item = u32> + Clone) {
+    pub fn take(&mut self, items: &Items, members: impl Iterator<Item = u32>) {
+        self.start(items);
+        members.for_each(|item| self.add(items, item));
+        self.finish();
+    }
+
+    /// Begins with a class of nobody.
+    pub fn start(&mut self, items: &Items) {
         let attributes = items.attributes();
         self.counts.resize_with(attributes.len(), Vec::new);
         self.values.resize_with(attributes.len(), Vec::new);
         for ((attribute, counts), values) in attributes.iter().zip(&mut self.counts).zip(&mut self.values) {
             counts.resize(attribute.domain(), 0);
             values.clear();
-            for item in members.clone() {
-                for &code in attribute.values(item) {
-                    let count = &mut counts[code as usize];
-                    if *count == 0 {
-                        values.push((code, 0));
-                    }
-                    *count += 1;
+        }
+    }
+
+    /// Adds an item.
+    pub fn add(&mut self, items: &Items, item: u32) {
+        for ((attribute, counts), values) in items.attributes().iter().zip(&mut self.counts).zip(&mut self.values) {
+            for &code in attribute.values(item) {
+                let count = &mut counts[code as usize];
+                if *count == 0 {
+                    values.push((code, 0));
                 }
+                *count += 1;
             }
+        }
+    }
+
+    /// Puts the counts into `values`.
+    pub fn finish(&mut self) {
+        for (counts, values) in self.counts.iter_mut().zip(&mut self.values) {
             values.sort_unstable();
             for (code, count) in values {
                 *count = std::mem::take(&mut counts[*code as usize]);

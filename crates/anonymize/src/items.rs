@@ -1,7 +1,9 @@
 //! What methods divide into classes: persons (rows, without a unit), each with ranks of its quasi-identifiers and values
 //! of its sensitive columns.
 
-use lookalike_core::{Column, Job, Result, Units};
+use std::borrow::Cow;
+
+use lookalike_core::{Column, Job, Result, SpilledRows, Units};
 use rayon::prelude::*;
 
 use crate::axis::{self, NULL, Ranked, Scale};
@@ -89,6 +91,33 @@ impl Items {
             (None, None) => {}
         }
         Ok(items)
+    }
+
+    /// The items of rows on disk, one a row: the first columns are the quasi-identifiers, one entry of `hierarchies`
+    /// each. Their ranks stay on disk.
+    pub fn on_disk(
+        rows: &SpilledRows,
+        hierarchies: &[Option<Hierarchy>],
+        attributes: Vec<Attribute>,
+        job: &Job,
+    ) -> Result<Self> {
+        let len = rows.lengths().sum();
+        let mut axes = Vec::with_capacity(hierarchies.len());
+        for (c, (column, hierarchy)) in rows.columns().iter().zip(hierarchies).enumerate() {
+            job.check()?;
+            let scale = axis::scale(column, hierarchy.as_ref(), || rows.numbers(c))?;
+            axes.push(Axis { column: column.without_values(), scale, rows: vec![], items: None });
+        }
+        Ok(Self {
+            len,
+            axes,
+            attributes,
+            population: None,
+            item_of_row: None,
+            weights: None,
+            rows: len,
+            has_units: false,
+        })
     }
 
     /// Makes one item of all rows of a person.
@@ -203,6 +232,14 @@ impl Items {
             None => of_item,
             Some(items) => items.iter().map(|&i| of_item[i as usize]).collect(),
         }
+    }
+
+    /// What is given for each row, for each item instead: all rows of an item have the same.
+    pub(crate) fn gather<'a>(&self, of_row: &'a [u32]) -> Cow<'a, [u32]> {
+        let Some(items) = &self.item_of_row else { return Cow::Borrowed(of_row) };
+        let mut of_item = vec![0; self.len];
+        items.iter().zip(of_row).for_each(|(&item, &given)| of_item[item as usize] = given);
+        Cow::Owned(of_item)
     }
 
     /// Bytes on the heap.

@@ -84,6 +84,6 @@ pub use loss::{LOSSES, Loss};
 pub use method::{METHODS, Method, find_method};
 pub use params::Checked;
 pub use problem::{AnonymizeParams, Grouping, Judge, Problem, SUPPRESSED};
-pub use release::{Class, Release, anonymize};
+pub use release::{Class, Release, anonymize, anonymize_on_disk};
 pub use shown::{OutputForm, output_field};
 pub use summary::KAnonymitySummary;

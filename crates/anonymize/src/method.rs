@@ -1,13 +1,13 @@
 //! The registry of anonymisation methods.
 
-use lookalike_core::{Error, Job, Result, closest, list_names};
+use lookalike_core::{Error, Job, Result, SpilledRows, closest, list_names};
 
 use crate::datafly::Datafly;
 use crate::k_member::KMember;
 use crate::mdav::Mdav;
 use crate::mondrian::{Mondrian, RelaxedMondrian};
 use crate::optimal::Optimal;
-use crate::{Grouping, Problem};
+use crate::{Grouping, Problem, Release};
 
 /// A way to divide a table into classes that fulfil all criteria.
 pub trait Method: Sync {
@@ -34,6 +34,16 @@ pub trait Method: Sync {
     ///
     /// Fails with a resources error where its cost would be beyond what it says.
     fn group(&self, problem: &Problem, job: &Job) -> Result<Grouping>;
+
+    /// Whether it can work on rows that memory does not hold.
+    fn works_on_disk(&self) -> bool {
+        false
+    }
+
+    /// The same release as for the rows in memory, for methods that work on disk. Without a unit and a population.
+    fn release_from_disk(&self, _rows: &SpilledRows, _problem: &Problem, _job: &Job) -> Result<Release> {
+        Err(Error::internal(format!("method '{}' does not work on disk", self.name())))
+    }
 }
 
 /// Every method, the default first.

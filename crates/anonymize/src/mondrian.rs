@@ -23,13 +23,14 @@
 //! without the budget first. What is left of the budget is shared among the sides that stay, in proportion to their
 //! rows.
 
-use lookalike_core::{Job, Result};
+use lookalike_core::{Job, Result, SpilledRows};
 
 use crate::method::Method;
 use crate::problem::SUPPRESSED;
-use crate::{Grouping, Problem};
+use crate::{Grouping, Problem, Release};
 
 mod cutter;
+mod disk;
 mod part;
 
 use cutter::{Cutter, Layout};
@@ -58,11 +59,19 @@ impl Method for Mondrian {
     }
 
     fn cost(&self) -> &'static str {
-        "n log n"
+        "n log n; rows that memory does not hold are cut on disk"
     }
 
     fn group(&self, problem: &Problem, job: &Job) -> Result<Grouping> {
         group(problem, false, job)
+    }
+
+    fn works_on_disk(&self) -> bool {
+        true
+    }
+
+    fn release_from_disk(&self, rows: &SpilledRows, problem: &Problem, job: &Job) -> Result<Release> {
+        disk::release(rows, problem, job)
     }
 }
 

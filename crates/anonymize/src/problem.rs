@@ -229,6 +229,14 @@ impl<'p> Judge<'p> {
         look(&figures)
     }
 
+    /// Whether items whose values are already counted, `persons` of them, may be a class. Without a population.
+    pub(crate) fn admits_counted(&self, tally: &Tally, persons: usize) -> bool {
+        let Problem { criteria, items, .. } = self.problem;
+        let figures =
+            ClassFigures { persons: persons as u64, values: &tally.values, wholes: self.wholes, population: 0 };
+        criteria.hold(&figures, items.attributes())
+    }
+
     /// The same with the matches in the population already counted.
     pub(crate) fn broken_with(
         &mut self,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use arrow::array::ArrayRef;
-use lookalike_core::{Error, Job, Result};
+use lookalike_core::{Error, Job, Result, SpilledRows};
 use rayon::prelude::*;
 
 use crate::problem::SUPPRESSED;
@@ -34,11 +34,29 @@ pub struct Release {
 /// Solves a problem by a method. All criteria are checked on what the classes show, classes that read the same counted
 /// together and compared with the rows that leave, not with those that came in; classes that break one after rows were
 /// dropped elsewhere are dropped as well where the budget allows it, and otherwise nothing is dropped at all.
+///
+/// Fails with a data error that names the criterion when classes that read the same break it together.
 pub fn anonymize(method: &dyn Method, problem: &mut Problem, job: &Job) -> Result<Release> {
+    solve(method, problem, job, |problem| {
+        let grouping = method.group(problem, job)?;
+        Release::assemble(problem, &grouping, job)
+    })
+}
+
+/// The same for rows on disk: `problem` has the items that [`crate::Items::on_disk`] made of them.
+pub fn anonymize_on_disk(method: &dyn Method, rows: &SpilledRows, problem: &mut Problem, job: &Job) -> Result<Release> {
+    solve(method, problem, job, |problem| method.release_from_disk(rows, problem, job))
+}
+
+fn solve(
+    method: &dyn Method,
+    problem: &mut Problem,
+    job: &Job,
+    divide: impl Fn(&Problem) -> Result<Release>,
+) -> Result<Release> {
     let mut dropping = problem.budget > 0;
     loop {
-        let grouping = method.group(problem, job)?;
-        match Release::settle(problem, grouping, job)? {
+        match divide(problem)?.settle(problem, job)? {
             Ok(release) => {
                 job.count("classes", release.classes.len());
                 job.count("rows_suppressed", release.suppressed());
@@ -49,28 +67,54 @@ pub fn anonymize(method: &dyn Method, problem: &mut Problem, job: &Job) -> Resul
                 dropping = false;
             }
             Err(broken) => {
-                return Err(Error::internal(format!("the release of method '{}' breaks {broken}", method.name())));
+                return Err(Error::data(format!(
+                    "method '{}' finds classes that read the same and together break {broken}: choose another method, \
+                     output => 'interval', or a weaker criterion",
+                    method.name()
+                )));
             }
         }
     }
 }
 
 impl Release {
-    /// The release of a grouping, or the criterion that it breaks.
-    fn settle(problem: &Problem, mut grouping: Grouping, job: &Job) -> Result<Result<Self, String>> {
+    /// Classes with what they show and the class of every row.
+    pub(crate) fn new(class_of: Vec<u32>, classes: Vec<Class>, shown: Vec<Shown>) -> Self {
+        Self { class_of, classes, note: None, shown }
+    }
+
+    /// Drops what breaks a criterion, as long as the budget lasts; otherwise the criterion that is broken.
+    fn settle(mut self, problem: &Problem, job: &Job) -> Result<Result<Self, String>> {
         loop {
             job.check()?;
-            let release = Self::assemble(problem, &grouping, job)?;
-            let members = Members::of(&grouping.class_of, grouping.classes);
-            let broken = release.broken(problem, &grouping, &members, job)?;
-            let Some((_, first)) = broken.first() else { return Ok(Ok(release)) };
-            let falling: usize = broken.iter().map(|(class, _)| release.classes[*class as usize].rows).sum();
-            let left = release.class_of.len() - release.suppressed() - falling;
-            if release.suppressed() + falling > problem.budget || left == 0 {
+            let broken = self.broken(problem, job)?;
+            let Some((_, first)) = broken.first() else { return Ok(Ok(self)) };
+            let falling: usize = broken.iter().map(|(class, _)| self.classes[*class as usize].rows).sum();
+            let left = self.class_of.len() - self.suppressed() - falling;
+            if self.suppressed() + falling > problem.budget || left == 0 {
                 return Ok(Err(first.clone()));
             }
-            grouping.drop_classes(broken.iter().map(|b| b.0));
+            self.drop_classes(broken.iter().map(|b| b.0));
         }
+    }
+
+    /// Drops whole classes and closes the gaps in the numbers of the others.
+    fn drop_classes(&mut self, dropped: impl Iterator<Item = u32>) {
+        let mut kept = vec![true; self.classes.len()];
+        dropped.for_each(|class| kept[class as usize] = false);
+        let mut next = 0;
+        let number: Vec<u32> = kept
+            .iter()
+            .map(|&kept| {
+                let number = if kept { next } else { SUPPRESSED };
+                next += u32::from(kept);
+                number
+            })
+            .collect();
+        self.class_of.iter_mut().filter(|c| **c != SUPPRESSED).for_each(|c| *c = number[*c as usize]);
+        let mut marks = kept.iter();
+        self.classes.retain(|_| *marks.next().unwrap_or(&true));
+        self.shown.iter_mut().for_each(|s| s.keep(&kept));
     }
 
     fn assemble(problem: &Problem, grouping: &Grouping, job: &Job) -> Result<Self> {
@@ -95,30 +139,31 @@ impl Release {
     }
 
     /// Classes that break a criterion with all that read the same, and which.
-    fn broken(
-        &self,
-        problem: &Problem,
-        grouping: &Grouping,
-        members: &Members,
-        job: &Job,
-    ) -> Result<Vec<(u32, String)>> {
+    fn broken(&self, problem: &Problem, job: &Job) -> Result<Vec<(u32, String)>> {
+        let items = &problem.items;
         let groups = self.groups(job)?;
+        let class_of = items.gather(&self.class_of);
+        let needed = if problem.criteria.needs_values() { 4 * items.len() + 8 * self.classes.len() } else { 0 };
+        let _working = job.reserve(needed, "checking the release")?;
+        let members = problem.criteria.needs_values().then(|| Members::of(&class_of, self.classes.len()));
         let wholes: Vec<_> = match self.suppressed() {
             0 => vec![],
             _ => {
-                let kept = || (0..).zip(&grouping.class_of).filter(|(_, c)| **c != SUPPRESSED).map(|(i, _)| i);
-                problem.items.attributes().iter().map(|a| a.whole(kept())).collect()
+                let kept = || (0..).zip(class_of.iter()).filter(|(_, c)| **c != SUPPRESSED).map(|(i, _)| i);
+                items.attributes().iter().map(|a| a.whole(kept())).collect()
             }
         };
         let judge = || match self.suppressed() {
             0 => problem.judge(),
             _ => problem.judge().against(&wholes),
         };
-        let broken: Vec<Vec<(u32, String)>> = groups
-            .par_iter()
+        let broken: Vec<Vec<(u32, String)>> = (0..groups.len())
+            .into_par_iter()
             .with_min_len(256)
-            .map_init(judge, |judge, classes| {
-                let together = classes.iter().flat_map(|&c| members.of_class(c as usize).iter().copied());
+            .map_init(judge, |judge, group| {
+                let classes = groups.get(group);
+                let of_class = |&class: &u32| members.as_ref().map_or(&[][..], |m| m.of_class(class as usize));
+                let together = classes.iter().flat_map(of_class).copied();
                 let persons = classes.iter().map(|&c| self.classes[c as usize].units).sum();
                 let matches = problem.matches(&self.shown, classes[0] as usize);
                 let broken = judge.broken_with(together, persons, matches);
@@ -129,20 +174,29 @@ impl Release {
     }
 
     /// Classes that read the same, together.
-    fn groups(&self, job: &Job) -> Result<Vec<Vec<u32>>> {
-        let width = 3 * self.shown.len();
-        let _working = job.reserve(self.classes.len() * (4 * width + 4 + 32), "checking the release")?;
-        let keys: Vec<u32> =
-            (0..self.classes.len()).flat_map(|c| self.shown.iter().flat_map(move |s| s.key(c))).collect();
+    fn groups(&self, job: &Job) -> Result<Groups> {
+        let (width, classes) = (3 * self.shown.len(), self.classes.len());
+        let _working = job.reserve(classes * (4 * width + 4 + 4), "checking the release")?;
+        let keys: Vec<u32> = (0..classes).flat_map(|c| self.shown.iter().flat_map(move |s| s.key(c))).collect();
         let key = |class: u32| &keys[class as usize * width..][..width];
-        let mut order: Vec<u32> = (0..self.classes.len() as u32).collect();
+        let mut order: Vec<u32> = (0..classes as u32).collect();
         order.par_sort_unstable_by(|&a, &b| key(a).cmp(key(b)).then(a.cmp(&b)));
-        Ok(order.chunk_by(|&a, &b| key(a) == key(b)).map(<[u32]>::to_vec).collect())
+        let mut starts: Vec<u32> = order
+            .chunk_by(|&a, &b| key(a) == key(b))
+            .scan(0, |start, group| {
+                let mine = *start;
+                *start += group.len() as u32;
+                Some(mine)
+            })
+            .collect();
+        starts.push(classes as u32);
+        Ok(Groups { order, starts })
     }
 
     /// The classes of a grouping, those that read the same together.
     pub(crate) fn alike(problem: &Problem, grouping: &Grouping, job: &Job) -> Result<Vec<Vec<u32>>> {
-        Self::assemble(problem, grouping, job)?.groups(job)
+        let groups = Self::assemble(problem, grouping, job)?.groups(job)?;
+        Ok((0..groups.len()).map(|g| groups.get(g).to_vec()).collect())
     }
 
     /// Number of rows that are dropped.
@@ -174,18 +228,19 @@ impl Release {
     }
 }
 
-impl Grouping {
-    /// Drops whole classes and closes the gaps in the numbers of the others.
-    fn drop_classes(&mut self, dropped: impl Iterator<Item = u32>) {
-        let mut number = vec![0; self.classes];
-        dropped.for_each(|class| number[class as usize] = SUPPRESSED);
-        let mut next = 0;
-        for number in number.iter_mut().filter(|n| **n != SUPPRESSED) {
-            *number = next;
-            next += 1;
-        }
-        self.class_of.iter_mut().filter(|c| **c != SUPPRESSED).for_each(|c| *c = number[*c as usize]);
-        self.classes = next as usize;
+/// Classes in groups that read the same.
+struct Groups {
+    order: Vec<u32>,
+    starts: Vec<u32>,
+}
+
+impl Groups {
+    fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    fn get(&self, group: usize) -> &[u32] {
+        &self.order[self.starts[group] as usize..self.starts[group + 1] as usize]
     }
 }
 

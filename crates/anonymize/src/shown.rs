@@ -140,30 +140,27 @@ impl Shown {
         self.missing.extend(map(classes, |c| ranks[c].contains(&NULL)));
     }
 
-    /// Adds the classes of another one of the same column.
-    pub fn extend(&mut self, other: Self) {
-        match (&mut self.values, other.values) {
-            (Values::Range { low, high }, Values::Range { low: more_low, high: more_high }) => {
-                low.extend(more_low);
-                high.extend(more_high);
-            }
-            (Values::Labels { index, sets }, Values::Labels { index: more, sets: other }) => {
-                let place: Vec<u32> = other.all.into_iter().map(|set| sets.index(set.into_vec())).collect();
-                index.extend(more.into_iter().map(|i| match i {
-                    i if i != NOTHING && i & SET != 0 => place[(i & !SET) as usize],
-                    i => i,
-                }));
-            }
-            (Values::Nodes { level, index, .. }, Values::Nodes { level: more_level, index: more_index, .. }) => {
-                level.extend(more_level);
-                index.extend(more_index);
-            }
-            (Values::Any { present }, Values::Any { present: more }) => present.extend(more),
-            (Values::Stored(means), Values::Stored(more)) => means.extend(more),
-            (Values::Floats(means), Values::Floats(more)) => means.extend(more),
-            _ => {}
+    /// Keeps the classes that are marked.
+    pub fn keep(&mut self, marked: &[bool]) {
+        fn sift<T>(values: &mut Vec<T>, marked: &[bool]) {
+            let mut marked = marked.iter();
+            values.retain(|_| *marked.next().unwrap_or(&true));
         }
-        self.missing.extend(other.missing);
+        match &mut self.values {
+            Values::Range { low, high } => {
+                sift(low, marked);
+                sift(high, marked);
+            }
+            Values::Labels { index, .. } => sift(index, marked),
+            Values::Nodes { level, index, .. } => {
+                sift(level, marked);
+                sift(index, marked);
+            }
+            Values::Any { present } => sift(present, marked),
+            Values::Stored(means) => sift(means, marked),
+            Values::Floats(means) => sift(means, marked),
+        }
+        sift(&mut self.missing, marked);
     }
 
     /// What a class shows, as numbers that are equal exactly for what reads the same.

@@ -230,6 +230,29 @@ impl SpilledRows {
     }
 }
 
+impl SpilledRows {
+    /// The distinct numbers of a column, ascending; none for other columns.
+    pub fn numbers(&self, column: usize) -> Result<Vec<f64>> {
+        let mut all: Vec<f64> = vec![];
+        for frame in 0..self.frames.len() {
+            let Values::Number(values) = self.load(frame, column)?.values else { return Ok(vec![]) };
+            all.extend(values.into_iter().filter(|v| !v.is_nan()));
+            all.sort_unstable_by(f64::total_cmp);
+            all.dedup();
+        }
+        Ok(all)
+    }
+
+    /// A column that holds each of its values once.
+    pub fn distinct(&self, column: usize) -> Result<Column> {
+        let values = match &self.columns[column].domain {
+            Domain::Category(domain) => Values::Code((0..domain.labels.len() as u32).collect()),
+            _ => Values::Number(self.numbers(column)?),
+        };
+        Ok(Column { values, ..self.columns[column].without_values() })
+    }
+}
+
 /// The domain of the union, and the way to it from each.
 fn merge(domains: &[&Domain]) -> Option<(Domain, Vec<Recode>)> {
     match domains.first()? {

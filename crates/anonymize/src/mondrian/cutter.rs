@@ -17,7 +17,7 @@ const SEQUENTIAL: usize = 1 << 14;
 #[derive(Debug)]
 pub(super) struct Layout {
     /// Bands of the lowest and the highest rank of each column; the same one where items have a single rank.
-    columns: Vec<(usize, usize)>,
+    pub columns: Vec<(usize, usize)>,
 }
 
 impl Layout {
@@ -52,54 +52,105 @@ impl Layout {
 
 /// A quasi-identifier and what its widths are relative to.
 #[derive(Debug)]
-struct Axis {
-    scale: Scale,
+pub(super) struct Axis {
+    pub scale: Scale,
     whole: f64,
     low: usize,
     high: usize,
 }
 
 impl Axis {
-    fn new(items: &Items, column: usize, (low, high): (usize, usize)) -> Self {
-        let scale = items.axis(column).scale.clone();
-        let (lows, highs) = (items.low(column), items.high(column));
-        let extent = Extent::of(lows).up_to(highs.map(Extent::of));
+    /// Of a column of that extent in the whole table; `labels` tells how many labels it has.
+    pub fn new(scale: Scale, extent: Extent, labels: impl FnOnce() -> u32, (low, high): (usize, usize)) -> Self {
         let whole = match &scale {
             Scale::Even { .. } | Scale::Numbers(_) if extent.is_wide() => scale.distance(extent.low, extent.high),
             Scale::Even { .. } | Scale::Numbers(_) => 1.0,
-            Scale::Labels => {
-                let mut seen = vec![false; extent.high as usize + 1];
-                lows.iter().chain(highs.unwrap_or_default()).for_each(|&r| seen[r as usize] = true);
-                seen[1..].iter().filter(|s| **s).count() as f64
-            }
+            Scale::Labels => f64::from(labels()),
             Scale::Tree(hierarchy) => f64::from(hierarchy.leaf_count()),
         };
         Self { scale, whole, low, high }
     }
 
-    /// Width of a stretch relative to the table, 0 to 1.
-    fn width(&self, part: &mut Part<'_>, range: Range<usize>, low: Extent) -> f64 {
-        let high = (self.high != self.low).then(|| Extent::of(part.band(self.high, range.clone())));
-        let extent = low.up_to(high);
+    /// Of a column in memory.
+    fn of(items: &Items, column: usize, bands: (usize, usize)) -> Self {
+        let (lows, highs) = (items.low(column), items.high(column));
+        let extent = Extent::of(lows).up_to(highs.map(Extent::of));
+        let labels = || {
+            let mut seen = Seen::up_to(extent.high);
+            lows.iter().chain(highs.unwrap_or_default()).for_each(|&r| seen.add(r));
+            seen.count()
+        };
+        Self::new(items.axis(column).scale.clone(), extent, labels, bands)
+    }
+
+    /// Width of what has that extent, and so many labels, relative to the table, 0 to 1.
+    pub fn relative(&self, extent: Extent, labels: impl FnOnce() -> u32) -> f64 {
         if !extent.is_wide() {
             return 0.0;
         }
         let width = match &self.scale {
             Scale::Even { .. } | Scale::Numbers(_) => self.scale.distance(extent.low, extent.high),
-            Scale::Labels => f64::from(part.distinct(self.low, range, low)),
+            Scale::Labels => f64::from(labels()),
             Scale::Tree(tree) => f64::from(tree.leaves_below(tree.common(extent.low - 1, extent.high - 1))),
         };
         width / self.whole
+    }
+
+    /// Width of a stretch relative to the table, 0 to 1.
+    fn width(&self, part: &mut Part<'_>, range: Range<usize>, low: Extent) -> f64 {
+        let high = (self.high != self.low).then(|| Extent::of(part.band(self.high, range.clone())));
+        self.relative(low.up_to(high), || part.distinct(self.low, range, low))
+    }
+}
+
+/// Labels that occur, by rank.
+#[derive(Debug)]
+pub(super) struct Seen(Vec<bool>);
+
+impl Seen {
+    pub fn up_to(rank: u32) -> Self {
+        Self(vec![false; rank as usize + 1])
+    }
+
+    pub fn add(&mut self, rank: u32) {
+        self.0[rank as usize] = true;
+    }
+
+    /// Those that occur, the missing value not among them.
+    pub fn ranks(&self) -> impl Iterator<Item = u32> + '_ {
+        (1..).zip(&self.0[1..]).filter(|(_, seen)| **seen).map(|(rank, _)| rank)
+    }
+
+    /// How many, the missing value not counted.
+    pub fn count(&self) -> u32 {
+        self.0[1..].iter().map(|s| u32::from(*s)).sum()
     }
 }
 
 /// One side of a cut.
 #[derive(Debug, Clone, Copy)]
-struct Side {
-    items: usize,
-    rows: usize,
-    kept: bool,
-    budget: usize,
+pub(super) struct Side {
+    pub items: usize,
+    pub rows: usize,
+    pub kept: bool,
+    pub budget: usize,
+}
+
+/// Shares what is left of a budget among the sides that stay; false when more than `limit` rows would be dropped, or all.
+pub(super) fn deal(sides: &mut [Side], budget: usize, limit: usize) -> bool {
+    let rows = |sides: &[Side], kept: bool| sides.iter().filter(|s| s.kept == kept).map(|s| s.rows).sum::<usize>();
+    let (kept, dropped) = (rows(sides, true), rows(sides, false));
+    if dropped > limit || kept == 0 {
+        return false;
+    }
+    // Differences of rounded cumulative shares: nothing is lost and the sum is exact.
+    let (rest, mut before) = ((budget - dropped) as u128, 0u128);
+    for side in sides.iter_mut().filter(|s| s.kept) {
+        let after = before + side.rows as u128;
+        side.budget = (rest * after / kept as u128 - rest * before / kept as u128) as usize;
+        before = after;
+    }
+    true
 }
 
 /// Buffers of one thread, so that small partitions allocate nothing.
@@ -114,7 +165,7 @@ struct Work<'p> {
 
 pub(super) struct Cutter<'p> {
     problem: &'p Problem,
-    axes: Vec<Axis>,
+    pub axes: Vec<Axis>,
     order: usize,
     k: usize,
     relaxed: bool,
@@ -125,7 +176,11 @@ pub(super) struct Cutter<'p> {
 
 impl<'p> Cutter<'p> {
     pub fn new(problem: &'p Problem, layout: &Layout, relaxed: bool, job: &'p Job) -> Self {
-        let axes = (0..).zip(&layout.columns).map(|(c, &bands)| Axis::new(&problem.items, c, bands)).collect();
+        let axes = (0..).zip(&layout.columns).map(|(c, &bands)| Axis::of(&problem.items, c, bands)).collect();
+        Self::with_axes(problem, axes, layout, relaxed, job)
+    }
+
+    pub fn with_axes(problem: &'p Problem, axes: Vec<Axis>, layout: &Layout, relaxed: bool, job: &'p Job) -> Self {
         Self {
             problem,
             axes,
@@ -287,7 +342,7 @@ impl<'p> Cutter<'p> {
     }
 
     /// Whether a cut can be allowable, judged by the number of items alone: rows are never fewer.
-    fn fits(&self, sizes: &[usize], limit: usize) -> bool {
+    pub fn fits(&self, sizes: &[usize], limit: usize) -> bool {
         let small: usize = sizes.iter().filter(|s| **s < self.k).sum();
         sizes.len() > 1 && small <= limit && sizes.iter().any(|s| *s >= self.k)
     }
@@ -296,12 +351,11 @@ impl<'p> Cutter<'p> {
     /// False when more than `limit` rows would be dropped.
     fn settle(&self, part: &Part<'_>, range: Range<usize>, sizes: &[usize], limit: usize, work: &mut Work<'_>) -> bool {
         work.sides.clear();
-        let (mut start, mut rows, mut dropped) = (range.start, 0, 0);
+        let (mut start, mut dropped) = (range.start, 0);
         for &items in sizes {
             let members = part.band(self.order, start..start + items);
             let kept = items >= self.k && (self.only_k || work.judge.admits(members.iter().copied(), items));
             let side = Side { items, rows: self.rows(members), kept, budget: 0 };
-            rows += side.rows;
             dropped += if kept { 0 } else { side.rows };
             if dropped > limit {
                 return false;
@@ -309,18 +363,7 @@ impl<'p> Cutter<'p> {
             work.sides.push(side);
             start += items;
         }
-        let kept = rows - dropped;
-        if kept == 0 {
-            return false;
-        }
-        // Differences of rounded cumulative shares: nothing is lost and the sum is exact.
-        let (rest, mut before) = ((work.budget - dropped) as u128, 0u128);
-        for side in work.sides.iter_mut().filter(|s| s.kept) {
-            let after = before + side.rows as u128;
-            side.budget = (rest * after / kept as u128 - rest * before / kept as u128) as usize;
-            before = after;
-        }
-        true
+        deal(&mut work.sides, work.budget, limit)
     }
 
     fn rows(&self, members: &[u32]) -> usize {

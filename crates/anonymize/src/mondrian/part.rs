@@ -41,6 +41,11 @@ impl Extent {
         Self { high: high.map_or(self.high, |h| h.high.max(self.high)), ..self }
     }
 
+    /// Of these ranks and others.
+    pub fn with(self, other: Self) -> Self {
+        Self { low: self.low.min(other.low), high: self.high.max(other.high), nulls: self.nulls || other.nulls }
+    }
+
     /// Whether at least two different values are present.
     pub fn is_wide(&self) -> bool {
         self.low < self.high
