@@ -43,7 +43,10 @@
 
 #![deny(missing_docs)]
 
+pub mod calendar;
+mod decimal;
 pub mod diversity;
+mod grid;
 mod hierarchy;
 mod method;
 mod mondrian;
@@ -51,7 +54,8 @@ mod params;
 mod release;
 mod summary;
 
-pub use hierarchy::Hierarchy;
+pub use grid::Grid;
+pub use hierarchy::{Hierarchy, Levels, Rule};
 pub use method::{METHODS, Method, find_method};
 pub use params::{Checked, KAnonymizeParams};
 pub use release::{Class, OutputForm, Release, SUPPRESSED};
