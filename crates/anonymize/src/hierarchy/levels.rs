@@ -138,6 +138,12 @@ impl Levels {
         Some(&level.labels[level.node_of_leaf[leaf] as usize])
     }
 
+    /// The labels as a table of one column a level, a row a leaf: what [`Levels::from_levels`] makes the same tree of.
+    pub fn table(&self) -> Vec<Vec<Option<String>>> {
+        let labels = |l: &Level| l.node_of_leaf.iter().map(|&node| Some(l.labels[node as usize].clone())).collect();
+        self.levels.iter().map(labels).collect()
+    }
+
     /// Leaf of a value.
     pub(super) fn leaf(&self, value: &str) -> Option<u32> {
         let leaves = &self.levels.first()?.labels;

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
-use datafusion::arrow::compute::{cast, take};
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lookalike_anonymize::{
-    Checked, Hierarchy, KAnonymizeParams, METHODS, Method, OutputForm, Release, SUPPRESSED, find_method,
+    Checked, KAnonymizeParams, METHODS, Method, OutputForm, Release, Rule, SUPPRESSED, find_method,
 };
 use lookalike_core::{
-    Column, Default, EncodeSpec, Error, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result, Value,
+    Default, EncodeSpec, Error, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result, Value,
 };
 
-use super::common::{IDENTIFIERS, PRIVACY_UNIT, distinct, require_column};
+use super::common::{IDENTIFIERS, PRIVACY_UNIT, RULES, distinct, require_column, rules};
+use super::hierarchies::hierarchy;
 use crate::exec::encode_together;
 use crate::function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want, starts};
 
@@ -82,7 +83,7 @@ impl TableFunction for KAnonymize {
     }
 
     fn options(&self) -> Vec<ParamSpec> {
-        OPTIONS.iter().copied().chain([IDENTIFIERS, PRIVACY_UNIT]).collect()
+        OPTIONS.iter().copied().chain([RULES, IDENTIFIERS, PRIVACY_UNIT]).collect()
     }
 
     fn schema_options(&self) -> &'static [&'static str] {
@@ -117,6 +118,8 @@ struct Plan {
     class_id: bool,
     /// Input of the hierarchy of each quasi-identifier.
     hierarchies: Vec<Option<usize>>,
+    /// Rule of each quasi-identifier.
+    rules: Vec<Option<Rule>>,
     /// Columns to keep of each input: those that leave unchanged, and all of a hierarchy.
     kept: Vec<Vec<usize>>,
 }
@@ -161,6 +164,7 @@ fn plan(call: &Call) -> Result<Plan> {
             hierarchies[place] = call.position(&format!("hierarchies.{column}"));
         }
     }
+    let rules = rules(options, &quasi, input)?;
     let form = match options.choice("output").as_deref() {
         Some("range") => OutputForm::Range,
         Some("mean") => OutputForm::Mean,
@@ -194,7 +198,7 @@ fn plan(call: &Call) -> Result<Plan> {
     let schema = Arc::new(Schema::new(fields));
     let tables = call.inputs[1..].iter().map(|(_, schema)| (0..schema.fields().len()).collect());
     let kept = std::iter::once(unchanged).chain(tables).collect();
-    Ok(Plan { schema, spec, form, leaving, class_id, hierarchies, kept })
+    Ok(Plan { schema, spec, form, leaving, class_id, hierarchies, rules, kept })
 }
 
 fn is_category(data_type: &DataType) -> bool {
@@ -232,8 +236,13 @@ impl Operation for Anonymize {
             .plan
             .hierarchies
             .iter()
+            .zip(&self.plan.rules)
             .zip(input.frame.columns())
-            .map(|(table, column)| table.map(|i| hierarchy(column, &hierarchy_tables[i - 1].batches)).transpose())
+            .map(|((table, rule), column)| match (table, rule) {
+                (Some(i), _) => hierarchy(column, &hierarchy_tables[i - 1].batches).map(Some),
+                (None, Some(rule)) => rule.hierarchy(column).map_err(|e| e.within("rules")).map(Some),
+                (None, None) => Ok(None),
+            })
             .collect::<Result<Vec<_>>>()?;
         job.count("rows", input.frame.rows());
         let release = self.method.anonymize(&input.frame, &hierarchies, &self.params, job)?;
@@ -267,27 +276,6 @@ impl Operation for Anonymize {
             _memory: memory,
         }))
     }
-}
-
-/// The hierarchy of a column from a table with one column a level.
-fn hierarchy(column: &Column, table: &[RecordBatch]) -> Result<Hierarchy> {
-    let levels = table.first().map_or(0, RecordBatch::num_columns);
-    let levels: Vec<Vec<Option<String>>> = (0..levels)
-        .map(|level| {
-            let mut labels = Vec::new();
-            for batch in table {
-                // The values themselves are written as the column would print them, whatever type the table gives them.
-                let values = match level {
-                    0 => cast(batch.column(level), column.field.data_type())?,
-                    _ => Arc::clone(batch.column(level)),
-                };
-                let texts = cast(&values, &DataType::Utf8)?;
-                labels.extend(texts.as_string::<i32>().iter().map(|l| l.map(str::to_string)));
-            }
-            Ok(labels)
-        })
-        .collect::<Result<_>>()?;
-    Hierarchy::from_levels(column, &levels)
 }
 
 struct Released {
