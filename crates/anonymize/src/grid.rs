@@ -64,7 +64,7 @@ impl Grid {
     /// type, does not exceed it. NaN, infinities and values too large for fractions of a width stay as they are.
     pub fn lower_float(&self, value: f64, round: impl Fn(f64) -> f64) -> f64 {
         let cells = (value - self.origin.to_f64()) / self.width.to_f64();
-        if !(cells.abs() < 9e15) {
+        if cells.is_nan() || cells.abs() >= 9e15 {
             return value;
         }
         let near = cells.floor() as i128;

@@ -118,12 +118,15 @@ fn values_that_a_rule_cannot_read_are_named() {
     );
 }
 
+/// A column, a rule, and some values with their labels at level 1.
+type Case<'a> = (ArrayRef, &'a str, &'a [(&'a str, &'a str)]);
+
 #[test]
 fn hierarchies_of_columns_of_every_type() {
     let decimals = Decimal128Array::from(vec![125, 1250]).with_precision_and_scale(9, 2).unwrap();
     let days = Date32Array::from(vec![Some(15_842), None, Some(15_850)]);
     let times = TimestampMillisecondArray::from(vec![15_842 * 86_400_000 + 1, 15_850 * 86_400_000]);
-    let columns: [(ArrayRef, &str, &[(&str, &str)]); 7] = [
+    let columns: [Case; 7] = [
         (ints(&[Some(7), Some(12), None]), "widths(5)", &[("7", "[5, 10)"), ("12", "[10, 15)")]),
         (
             Arc::new(Float64Array::from(vec![0.3, 0.29])),

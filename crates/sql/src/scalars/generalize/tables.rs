@@ -37,10 +37,9 @@ type Wanted = (String, DataType);
 pub(crate) async fn resolve(plan: &LogicalPlan, session: &dyn Session) -> Result<Option<LogicalPlan>> {
     let mut tables: HashMap<Wanted, Option<Arc<Table>>> = HashMap::new();
     plan.apply_with_subqueries(|node| {
-        let schema = input_schema(node)?;
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
-                if let Some(wanted) = wanted(expr, &schema)? {
+                if let Some(wanted) = wanted(expr, || input_schema(node))? {
                     tables.insert(wanted, None);
                 }
                 Ok(TreeNodeRecursion::Continue)
@@ -57,7 +56,7 @@ pub(crate) async fn resolve(plan: &LogicalPlan, session: &dyn Session) -> Result
         let schema = input_schema(&node)?;
         node.map_expressions(|expr| {
             expr.transform_up(|expr| {
-                let Some(table) = wanted(&expr, &schema)?.and_then(|w| tables.get(&w).cloned().flatten()) else {
+                let Some(table) = wanted(&expr, || Ok(schema.clone()))?.and_then(|w| tables.get(&w).cloned().flatten()) else {
                     return Ok(Transformed::no(expr));
                 };
                 let Expr::ScalarFunction(mut call) = expr else { return Ok(Transformed::no(expr)) };
@@ -82,8 +81,9 @@ fn input_schema(node: &LogicalPlan) -> Result<DFSchema> {
     }
 }
 
-/// The table that an expression names, if it is a call that needs one.
-fn wanted(expr: &Expr, schema: &DFSchema) -> Result<Option<Wanted>> {
+/// The table that an expression names, if it is a call that needs one. `schema` is what the expression refers to: most
+/// plans have no such call and are not asked for it.
+fn wanted(expr: &Expr, schema: impl FnOnce() -> Result<DFSchema>) -> Result<Option<Wanted>> {
     let Expr::ScalarFunction(call) = expr else { return Ok(None) };
     let function = (call.func.inner().as_ref() as &dyn Any).downcast_ref::<Generalize>();
     if function.is_none_or(|f| f.table.is_some()) {
@@ -93,7 +93,7 @@ fn wanted(expr: &Expr, schema: &DFSchema) -> Result<Option<Wanted>> {
         return Ok(None);
     };
     match hierarchy.try_as_str().flatten().filter(|name| !Rule::is_meant(name)) {
-        Some(name) => Ok(Some((name.to_string(), value.get_type(schema)?))),
+        Some(name) => Ok(Some((name.to_string(), value.get_type(&schema()?)?))),
         None => Ok(None),
     }
 }
