@@ -103,3 +103,17 @@ async fn results_are_null_only_where_arguments_are() -> Result<()> {
     assert_eq!(nullable, [false, false, false, false, false, false, true, true]);
     Ok(())
 }
+
+#[tokio::test]
+async fn rules_pass_through_the_plain_front() -> Result<()> {
+    use datafusion::execution::session_state::SessionStateBuilder;
+    // A session without relation planner.
+    let builder = lookalike::configure(SessionStateBuilder::new().with_default_features());
+    let plain = SessionContext::new_with_state(builder.with_relation_planners(vec![]).build());
+    run(&plain, "CREATE TABLE people AS VALUES (21, 'a'), (23, 'b'), (38, 'c'), (36, 'd')").await?;
+    let sql = "SELECT * FROM k_anonymize('people', {'k': 2, 'quasi_identifiers': 'column1', 'rules': {'column1': 'widths(5, 10)'}})";
+    assert_eq!(sorted_rows(&plain, sql).await?, ["[20, 25)\ta", "[20, 25)\tb", "[35, 40)\tc", "[35, 40)\td"]);
+    let sql = "SELECT level_1, level_2 FROM hierarchy('people', {'column': 'column1', 'rule': 'widths(5)'})";
+    assert_eq!(sorted_rows(&plain, sql).await?, ["[20, 25)\t*", "[20, 25)\t*", "[35, 40)\t*", "[35, 40)\t*"]);
+    Ok(())
+}

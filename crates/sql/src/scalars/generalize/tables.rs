@@ -56,7 +56,8 @@ pub(crate) async fn resolve(plan: &LogicalPlan, session: &dyn Session) -> Result
         let schema = input_schema(&node)?;
         node.map_expressions(|expr| {
             expr.transform_up(|expr| {
-                let Some(table) = wanted(&expr, || Ok(schema.clone()))?.and_then(|w| tables.get(&w).cloned().flatten()) else {
+                let Some(table) = wanted(&expr, || Ok(schema.clone()))?.and_then(|w| tables.get(&w).cloned().flatten())
+                else {
                     return Ok(Transformed::no(expr));
                 };
                 let Expr::ScalarFunction(mut call) = expr else { return Ok(Transformed::no(expr)) };
