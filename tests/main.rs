@@ -6,5 +6,6 @@ mod limits;
 mod props;
 mod registry;
 mod s3;
+mod scalars;
 mod slt;
 mod support;

@@ -90,7 +90,7 @@ fn every_entry_has_a_name_of_its_own_and_a_page() {
     for scalar in &scalars {
         page(format!("functions/{scalar}"), format!("{}(", scalar.to_uppercase()));
     }
-    assert_eq!(aggregates.len() + scalars.len(), 4);
+    assert_eq!(aggregates.len() + scalars.len(), 10);
     let found: BTreeSet<String> = files()
         .iter()
         .map(|f| f.strip_prefix("sql").expect("below sql").with_extension("").to_string_lossy().replace('\\', "/"))
@@ -182,7 +182,7 @@ async fn listings_are_the_registries() -> Result<()> {
 }
 
 /// A call of every table function, with every kind of option and every way to give a relation.
-const CALLS: [(&str, &str); 8] = [
+const CALLS: [(&str, &str); 11] = [
     (
         "synthesize",
         "SELECT * FROM synthesize(heart, rows => 300, seed => 1, identifiers => ['id'], filter_copies => true)",
@@ -191,6 +191,17 @@ const CALLS: [(&str, &str); 8] = [
         "k_anonymize",
         "SELECT * FROM k_anonymize(heart, k => 5, quasi_identifiers => ['age', 'sex'], hierarchies => {'sex': 'sexes'}, \
          suppression_limit => 0.05, output => 'range', class_id => true)",
+    ),
+    (
+        "k_anonymize",
+        "SELECT * FROM k_anonymize(heart, k => 5, quasi_identifiers => ['age', 'sex'], rules => {'age': 'widths(5, 10)'})",
+    ),
+    ("hierarchy", "SELECT * FROM hierarchy(heart, column => 'age', rule => 'widths(5, 10)')"),
+    // A scalar that takes a table along.
+    (
+        "generalize",
+        "SELECT generalize(sex, 'sexes', 1), generalize(age, 'widths(10)', 1), count(*) FROM heart \
+         WHERE generalize(sex, 'sexes', 0) = 'Male' GROUP BY 1, 2",
     ),
     (
         "dcr",

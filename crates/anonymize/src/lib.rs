@@ -49,12 +49,15 @@
 
 mod attribute;
 mod axis;
+pub mod calendar;
 mod clusters;
 mod criteria;
 mod datafly;
+mod decimal;
 pub mod diversity;
 pub mod epsilon;
 mod full_domain;
+mod grid;
 mod hierarchy;
 mod items;
 pub mod itemsets;
@@ -78,7 +81,8 @@ pub use criteria::{
     AlphaAnonymity, BetaLikeness, ClassFigures, Criteria, Criterion, DeltaDisclosure, DeltaPresence,
     DistinctLDiversity, EntropyLDiversity, KAnonymity, KMap, Needs, RecursiveLDiversity, TCloseness,
 };
-pub use hierarchy::Hierarchy;
+pub use grid::Grid;
+pub use hierarchy::{Hierarchy, Levels, Rule};
 pub use items::{Axis, Items};
 pub use loss::{LOSSES, Loss};
 pub use method::{METHODS, Method, find_method};

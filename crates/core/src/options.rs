@@ -79,6 +79,8 @@ pub enum ParamKind {
     Relation,
     /// `{column: relation, ...}`.
     Relations,
+    /// `{column: 'string', ...}`.
+    Texts,
 }
 
 impl ParamKind {
@@ -92,6 +94,7 @@ impl ParamKind {
             ParamKind::Names => "list of strings",
             ParamKind::Relation => "relation",
             ParamKind::Relations => "{column: relation}",
+            ParamKind::Texts => "{column: string}",
         }
     }
 
@@ -108,6 +111,7 @@ impl ParamKind {
             ParamKind::Names => "a list of strings such as ['age', 'sex']".into(),
             ParamKind::Relation => "a table name, a sub-query or a string holding a table name".into(),
             ParamKind::Relations => "a struct of table names such as {age: 'age_levels'}".into(),
+            ParamKind::Texts => "a struct of strings such as {age: 'widths(5, 10)'}".into(),
         }
     }
 
@@ -120,7 +124,9 @@ impl ParamKind {
             (ParamKind::Text | ParamKind::Relation | ParamKind::Names, Value::Text(_)) => true,
             (ParamKind::Choice(choices), Value::Text(v)) => choices.contains(&v.to_lowercase().as_str()),
             (ParamKind::Names, Value::List(items)) => items.iter().all(|i| matches!(i, Value::Text(_))),
-            (ParamKind::Relations, Value::Map(entries)) => entries.iter().all(|(_, v)| matches!(v, Value::Text(_))),
+            (ParamKind::Relations | ParamKind::Texts, Value::Map(entries)) => {
+                entries.iter().all(|(_, v)| matches!(v, Value::Text(_)))
+            }
             _ => false,
         }
     }
@@ -272,6 +278,18 @@ impl Options {
         self.text(name).map(str::to_lowercase)
     }
 
+    /// A struct of strings as keys and values in the order written, empty when not set.
+    pub fn texts(&self, name: &str) -> Vec<(&str, &str)> {
+        let Some(Value::Map(entries)) = self.get(name) else { return vec![] };
+        entries
+            .iter()
+            .filter_map(|(key, value)| match value {
+                Value::Text(value) => Some((key.as_str(), value.as_str())),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// A list of strings, empty when not set.
     pub fn names(&self, name: &str) -> Vec<String> {
         match self.get(name) {
@@ -358,6 +376,7 @@ mod tests {
             purpose: "",
         },
         ParamSpec { name: "columns", kind: ParamKind::Names, default: Default::Unset("all"), purpose: "" },
+        ParamSpec { name: "rules", kind: ParamKind::Texts, default: Default::Unset("none"), purpose: "" },
     ];
 
     fn check(given: &[(&str, Value)]) -> Result<Options> {
@@ -366,7 +385,11 @@ mod tests {
 
     #[test]
     fn defaults_and_conversions() {
-        let options = check(&[("k", Value::Int(5)), ("columns", Value::Text("age".into()))]).unwrap();
+        let rules = Value::Map(vec![("age".into(), Value::Text("widths(5)".into()))]);
+        let given = [("k", Value::Int(5)), ("columns", Value::Text("age".into())), ("rules", rules)];
+        let options = check(&given).unwrap();
+        assert_eq!(options.texts("rules"), [("age", "widths(5)")]);
+        assert_eq!(options.texts("metric"), []);
         assert_eq!(options.int("k"), Some(5));
         assert_eq!(options.int("seed"), None);
         assert_eq!(options.choice("metric").as_deref(), Some("gower"));
@@ -378,7 +401,7 @@ mod tests {
         for (given, message) in [
             (
                 vec![("sed", Value::Int(1))],
-                "unknown option 'sed'; did you mean 'seed'? (allowed: k, seed, metric, columns)",
+                "unknown option 'sed'; did you mean 'seed'? (allowed: k, seed, metric, columns, rules)",
             ),
             (vec![("k", Value::Int(1))], "option 'k' is 1, allowed is an integer of at least 2"),
             (vec![("k", Value::Text("x".into()))], "option 'k' is 'x', allowed is an integer of at least 2"),
@@ -387,6 +410,10 @@ mod tests {
             (
                 vec![("k", Value::Int(2)), ("metric", Value::Text("l2".into()))],
                 "option 'metric' is 'l2', allowed is 'gower' or 'l1'",
+            ),
+            (
+                vec![("k", Value::Int(2)), ("rules", Value::Map(vec![("age".into(), Value::Int(5))]))],
+                "option 'rules' is {age: 5}, allowed is a struct of strings such as {age: 'widths(5, 10)'}",
             ),
         ] {
             assert_eq!(check(&given).unwrap_err().message(), message);

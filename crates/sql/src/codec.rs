@@ -7,7 +7,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::{Extension, LogicalPlan};
+use datafusion::logical_expr::{Extension, LogicalPlan, ScalarUDF};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::logical_plan::{DefaultLogicalExtensionCodec, LogicalExtensionCodec};
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
@@ -18,6 +18,7 @@ use crate::exec::{LookalikeExec, as_lookalike};
 use crate::function::TableFunction;
 use crate::functions::function;
 use crate::node::{LookalikeNode, node_from_values};
+use crate::scalars::{decode_scalar, encode_scalar};
 
 /// A call without its inputs.
 #[derive(Serialize, Deserialize)]
@@ -140,6 +141,14 @@ impl LogicalExtensionCodec for LookalikeLogicalCodec {
     ) -> Result<()> {
         DEFAULT.try_encode_table_provider(table, provider, buf)
     }
+
+    fn try_decode_udf(&self, name: &str, buf: &[u8]) -> Result<Arc<ScalarUDF>> {
+        decode_scalar(name, buf)
+    }
+
+    fn try_encode_udf(&self, function: &ScalarUDF, buf: &mut Vec<u8>) -> Result<()> {
+        encode_scalar(function, buf)
+    }
 }
 
 /// Codec of our operators.
@@ -173,5 +182,13 @@ impl PhysicalExtensionCodec for LookalikePhysicalCodec {
         encoded.partitions = exec.properties().partitioning.partition_count();
         encoded.fetch = exec.fetch();
         encoded.write(buf)
+    }
+
+    fn try_decode_udf(&self, name: &str, buf: &[u8]) -> Result<Arc<ScalarUDF>> {
+        decode_scalar(name, buf)
+    }
+
+    fn try_encode_udf(&self, function: &ScalarUDF, buf: &mut Vec<u8>) -> Result<()> {
+        encode_scalar(function, buf)
     }
 }

@@ -2,6 +2,8 @@
 
 mod common;
 mod dcr;
+pub(crate) mod hierarchies;
+mod hierarchy;
 mod k_anonymize;
 mod listings;
 mod mia_score;
@@ -13,6 +15,7 @@ use crate::function::TableFunction;
 pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &synthesize::Synthesize,
     &k_anonymize::KAnonymize,
+    &hierarchy::HierarchyTable,
     &dcr::Dcr,
     &mia_score::MiaScore,
     &listings::Models,

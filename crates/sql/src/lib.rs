@@ -33,6 +33,7 @@ mod node;
 mod progress;
 mod register;
 mod scalars;
+mod settings;
 mod whole_writes;
 
 pub use codec::{LookalikeLogicalCodec, LookalikePhysicalCodec};

@@ -20,7 +20,8 @@ use crate::front::relation::FunctionPlanner;
 use crate::front::udtf::{PlainFunction, TABLE_BY_NAME, TableByName};
 use crate::functions::FUNCTIONS;
 use crate::node::LookalikeNode;
-use crate::scalars::scalars;
+use crate::scalars::{resolve_tables, scalars};
+use crate::settings::Settings;
 
 /// Registers every function on a live session. Registering twice changes nothing. Statements prepared before are lost,
 /// because the session's state is rebuilt in place.
@@ -35,6 +36,7 @@ pub fn register_all(ctx: &SessionContext) -> Result<()> {
 
 /// Adds every function to a state under construction. Applying it twice changes nothing.
 pub fn configure(mut builder: SessionStateBuilder) -> SessionStateBuilder {
+    Settings::add_to(builder.config().get_or_insert_default());
     let tables = builder.table_functions().get_or_insert_default();
     for &function in FUNCTIONS {
         let name = function.name().to_string();
@@ -78,6 +80,8 @@ struct LookalikeQueryPlanner {
 #[async_trait]
 impl QueryPlanner for LookalikeQueryPlanner {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
+        let resolved = resolve_tables(plan, session).await?;
+        let plan = resolved.as_ref().unwrap_or(plan);
         match &self.inner {
             Some(inner) => inner.create_physical_plan(&crate::lower::lower(plan)?, session).await,
             None => {

@@ -90,3 +90,72 @@ fn mistakes_in_the_table_are_named() {
     let error = hierarchy(&frame(vec![("dose", halves)], None), &[&["0.5", "low"]]).unwrap_err();
     expect(error.to_string(), &["'dose'", "'1.5'"]);
 }
+
+type Long<'a> = &'a [(&'a str, i64, &'a str)];
+
+/// "NULL" and -99 stand for NULL.
+fn long(frame: &Frame, rows: Long) -> Result<Hierarchy> {
+    let text = |t: &str| (t != "NULL").then(|| t.to_string());
+    let values: Vec<_> = rows.iter().map(|r| text(r.0)).collect();
+    let levels: Vec<_> = rows.iter().map(|r| (r.1 != -99).then_some(r.1)).collect();
+    let labels: Vec<_> = rows.iter().map(|r| text(r.2)).collect();
+    Hierarchy::from_long(&frame.columns()[0], &values, &levels, &labels)
+}
+
+#[test]
+fn long_form_is_the_same_hierarchy() {
+    let frame = towns(&["Bonn", "Jena", "Köln"]);
+    let wide = hierarchy(&frame, STATES).unwrap();
+    // Any order, level 0 here and there, a row twice.
+    let mut rows: Vec<(&str, i64, &str)> = vec![("Bonn", 0, "Bonn"), ("Köln", 1, "NRW")];
+    rows.extend(STATES.iter().rev().flat_map(|r| [(r[0], 2, r[2]), (r[0], 1, r[1])]));
+    let long = long(&frame, &rows).unwrap();
+    assert_eq!([wide.height(), long.height()], [3, 3]);
+    for value in ["Bonn", "Köln", "Mainz", "Jena", "Ulm"] {
+        for level in 0..5 {
+            assert_eq!(long.label_at(value, level), wide.label_at(value, level), "{value} {level}");
+        }
+    }
+    assert_eq!(long.label_at("Mainz", 0), Some("Mainz"));
+    assert_eq!(long.label_at("Mainz", 1), Some("RLP"));
+    assert_eq!(long.label_at("Mainz", 3), Some("*"));
+    assert_eq!((long.label_at("Ulm", 0), long.label_at("Mainz", 4)), (None, None));
+}
+
+#[test]
+fn mistakes_in_long_form_are_named() {
+    let good = [("a", 1, "x"), ("a", 2, "y"), ("b", 1, "x"), ("b", 2, "y")];
+    for (extra, without, expected) in [
+        (Some(("a", 1, "z")), None, "gives value 'a' two labels at level 1, 'x' and 'z'"),
+        (Some(("b", -1, "z")), None, "gives value 'b' the level -1; allowed are 0, 1, 2, ..."),
+        (Some(("b", 0, "z")), None, "gives value 'b' the label 'z' at level 0, where the label is the value itself"),
+        (Some(("b", 3, "NULL")), None, "holds NULL at level 3 in the row of value 'b'"),
+        (Some(("b", -99, "z")), None, "holds NULL instead of a level in the row of value 'b'"),
+        (Some(("NULL", 1, "z")), None, "holds a row without value, whose label is 'z'"),
+        (
+            Some(("a", 3, "z")),
+            None,
+            "has no label for value 'b' at level 3; every value needs one at each level from 1 to 3",
+        ),
+        (
+            Some(("a", 1 << 60, "z")),
+            None,
+            "has no label for value 'a' at level 3; every value needs one at each level from 1 to 1152921504606846976",
+        ),
+        (None, Some(2), "has no label for value 'b' at level 1; every value needs one at each level from 1 to 2"),
+        (None, Some(3), "has no label for value 'b' at level 2; every value needs one at each level from 1 to 2"),
+        (Some(("c", 0, "c")), None, "has no label for value 'c' at level 1"),
+    ] {
+        let mut rows = good.to_vec();
+        without.map(|i: usize| rows.remove(i));
+        rows.extend(extra);
+        let error = long(&towns(&["a", "b"]), &rows).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Data);
+        assert!(
+            error.to_string().starts_with(&format!("hierarchies: the table for column 'town' {expected}")),
+            "{error}\n{expected}"
+        );
+    }
+    // Values alone: the root is implied.
+    assert_eq!(long(&towns(&["a"]), &[("a", 0, "a"), ("b", 0, "b")]).unwrap().label_at("a", 1), Some("*"));
+}

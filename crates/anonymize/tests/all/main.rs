@@ -5,6 +5,7 @@ mod hierarchies;
 mod properties;
 mod reference;
 mod rendering;
+mod rules;
 mod summary;
 mod tables;
 mod worked;

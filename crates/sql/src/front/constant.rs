@@ -75,7 +75,10 @@ fn parameter_type(kind: ParamKind) -> DataType {
         ParamKind::Int { .. } => DataType::Int64,
         ParamKind::Float { .. } => DataType::Float64,
         ParamKind::Names => DataType::new_list(DataType::Utf8, true),
-        ParamKind::Text | ParamKind::Choice(_) | ParamKind::Relation | ParamKind::Relations => DataType::Utf8,
+        // A parameter inside of a struct of strings is one of the strings.
+        ParamKind::Text | ParamKind::Choice(_) | ParamKind::Relation | ParamKind::Relations | ParamKind::Texts => {
+            DataType::Utf8
+        }
     }
 }
 

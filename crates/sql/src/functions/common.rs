@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
+use lookalike_anonymize::Rule;
 use lookalike_core::{
-    Default, EncodeSpec, Error, FrameBuilder, Options, ParamKind, ParamSpec, Result, closest, list_names,
+    Default, EncodeSpec, Error, FrameBuilder, Options, ParamKind, ParamSpec, Result, Value, closest, list_names,
 };
 
 use crate::function::Call;
@@ -41,6 +42,37 @@ pub(crate) const COLUMNS: ParamSpec = ParamSpec {
     default: Default::Unset("all columns but identifiers and the privacy unit"),
     purpose: "Columns to compare; all relations need them, and no column is taken for an identifier.",
 };
+
+/// `rules`
+pub(crate) const RULES: ParamSpec = ParamSpec {
+    name: "rules",
+    kind: ParamKind::Texts,
+    default: Default::Unset("none"),
+    purpose: "Rules that generalise quasi-identifiers by name: widths(...), dates(...), mask_suffix, mask_prefix, prefix(...).",
+};
+
+/// The rule of each quasi-identifier that option `rules` names, in the order of `quasi`. A column that has a table in
+/// option `hierarchies` as well is an error, and so is a type that the rule cannot read.
+pub(crate) fn rules(options: &Options, quasi: &[String], input: &SchemaRef) -> Result<Vec<Option<Rule>>> {
+    let mut rules = vec![None; quasi.len()];
+    for (column, text) in options.texts("rules") {
+        let Some(place) = quasi.iter().position(|q| q == column) else {
+            let hint = closest(column, quasi.iter().map(String::as_str));
+            let hint = hint.map(|c| format!("; did you mean '{c}'?")).unwrap_or_default();
+            return Err(Error::argument(format!("rules: column '{column}' is not a quasi-identifier{hint}")));
+        };
+        let tables = options.get("hierarchies");
+        if matches!(tables, Some(Value::Map(tables)) if tables.iter().any(|(c, _)| c == column)) {
+            return Err(Error::argument(format!(
+                "rules: column '{column}' has a table in hierarchies as well, allowed is one of them"
+            )));
+        }
+        let field = input.field_with_name(column).map_err(|e| Error::internal(e.to_string()))?;
+        let rule = Rule::parse(text).and_then(|rule| rule.check_type(field.data_type()).map(|()| rule));
+        rules[place] = Some(rule.map_err(|e| e.within(format!("rules: column '{column}'")))?);
+    }
+    Ok(rules)
+}
 
 /// Fails unless a named column is in the schema.
 pub(crate) fn require_column(option: &str, name: &str, schema: &SchemaRef) -> Result<()> {

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{AsArray, RecordBatch};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::row::{RowConverter, SortField};
-use lookalike_anonymize::{
-    AnonymizeParams, Attribute, Checked, Distance, Hierarchy, Items, Method, Problem, anonymize,
-};
+use lookalike_anonymize::{AnonymizeParams, Attribute, Checked, Distance, Items, Method, Problem, anonymize};
 use lookalike_core::{Column, Error, Job, Options, ParamSpec, Result, Values, bytes_hash};
 
+use super::hierarchies::hierarchy;
 use crate::exec::encode_together;
 use crate::function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
 
@@ -47,6 +45,7 @@ impl TableFunction for KAnonymize {
 
     fn schema_options(&self) -> &'static [&'static str] {
         &[
+            "rules",
             "quasi_identifiers",
             "sensitive",
             "output",
@@ -110,8 +109,12 @@ impl Operation for Anonymize {
             columns.iter_mut().zip(population.frame.columns()).try_for_each(|(c, p)| append(c, p))?;
         }
         let hierarchies = (columns.iter().chain(&sensitive))
-            .zip(&plan.hierarchies)
-            .map(|(column, table)| table.map(|i| hierarchy(column, &tables[i - 1].batches)).transpose())
+            .zip(plan.hierarchies.iter().zip(&plan.rules))
+            .map(|(column, from)| match from {
+                (Some(i), _) => hierarchy(column, &tables[i - 1].batches).map(Some),
+                (None, Some(rule)) => rule.hierarchy(column).map_err(|e| e.within("rules")).map(Some),
+                (None, None) => Ok(None),
+            })
             .collect::<Result<Vec<_>>>()?;
         let (of_quasi, of_sensitive) = hierarchies.split_at(plan.quasi);
         let attributes = sensitive
@@ -170,25 +173,4 @@ fn append(column: &mut Column, population: &Column) -> Result<()> {
         _ => return Err(Error::internal(format!("population: column '{}' has other values", column.name()))),
     }
     Ok(())
-}
-
-/// The hierarchy of a column from a table with one column a level.
-fn hierarchy(column: &Column, table: &[RecordBatch]) -> Result<Hierarchy> {
-    let levels = table.first().map_or(0, RecordBatch::num_columns);
-    let levels: Vec<Vec<Option<String>>> = (0..levels)
-        .map(|level| {
-            let mut labels = Vec::new();
-            for batch in table {
-                // The values themselves are written as the column would print them, whatever type the table gives them.
-                let values = match level {
-                    0 => cast(batch.column(level), column.field.data_type())?,
-                    _ => Arc::clone(batch.column(level)),
-                };
-                let texts = cast(&values, &DataType::Utf8)?;
-                labels.extend(texts.as_string::<i32>().iter().map(|l| l.map(str::to_string)));
-            }
-            Ok(labels)
-        })
-        .collect::<Result<_>>()?;
-    Hierarchy::from_levels(column, &levels)
 }

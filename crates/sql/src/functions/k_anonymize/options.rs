@@ -6,11 +6,11 @@ use lookalike_anonymize::{
 };
 use lookalike_core::{Default, Error, Options, ParamKind, ParamSpec, Result};
 
-use crate::functions::common::{IDENTIFIERS, PRIVACY_UNIT};
+use crate::functions::common::{IDENTIFIERS, PRIVACY_UNIT, RULES};
 
 const OUTPUTS: &[&str] = &["interval", "range", "mean"];
 
-pub(super) const OPTIONS: [ParamSpec; 25] = [
+pub(super) const OPTIONS: [ParamSpec; 26] = [
     ParamSpec {
         name: "k",
         kind: ParamKind::Int { min: 2, max: i64::MAX },
@@ -35,6 +35,7 @@ pub(super) const OPTIONS: [ParamSpec; 25] = [
         default: Default::Unset("none"),
         purpose: "Tables of generalisations, a column a level with the value itself first, for columns by name.",
     },
+    RULES,
     ParamSpec {
         name: "suppression_limit",
         kind: ParamKind::Float { min: 0.0, max: 1.0 },

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::row::{RowConverter, SortField};
-use lookalike_anonymize::{METHODS, Method, find_method, output_field};
+use lookalike_anonymize::{METHODS, Method, Rule, find_method, output_field};
 use lookalike_core::{EncodeSpec, Error, FrameBuilder, Options, Result, Value};
 
 use super::options::form;
 use crate::function::Call;
-use crate::functions::common::{distinct, require_column};
+use crate::functions::common::{distinct, require_column, rules};
 
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -22,6 +22,8 @@ pub(super) struct Plan {
     pub class_id: bool,
     /// Input of the hierarchy of each quasi-identifier and each sensitive column.
     pub hierarchies: Vec<Option<usize>>,
+    /// Rule of each of them.
+    pub rules: Vec<Option<Rule>>,
     /// Input of the population.
     pub population: Option<usize>,
     /// Columns to keep of each input: those that leave unchanged, and all of a hierarchy.
@@ -71,7 +73,9 @@ impl Plan {
                 "sensitive: column '{both}' is also named as quasi-identifier or privacy unit: a column is one of them"
             )));
         }
-        let (hierarchies, population) = other_inputs(call, &quasi, &sensitive)?;
+        let generalised: Vec<String> = quasi.iter().chain(&sensitive).cloned().collect();
+        let rules = rules(options, &generalised, input)?;
+        let (hierarchies, population) = other_inputs(call, &quasi, &sensitive, &rules)?;
         let form = form(options);
         let class_id = options.bool("class_id");
         if class_id && input.column_with_name("class_id").is_some() {
@@ -113,6 +117,7 @@ impl Plan {
             leaving,
             class_id,
             hierarchies,
+            rules,
             population,
             kept,
             ordering,
@@ -141,14 +146,14 @@ fn other_inputs(call: &Call, quasi: &[String], sensitive: &[String]) -> Result<(
     }
     let distance = call.options.choice("t_distance");
     for (place, column) in (quasi.len()..).zip(sensitive) {
-        match (distance.as_deref(), hierarchies[place]) {
-            (Some("hierarchical"), None) => {
+        match (distance.as_deref(), hierarchies[place].is_some() || rules[place].is_some()) {
+            (Some("hierarchical"), false) => {
                 return Err(Error::argument(format!(
                     "option 't_distance' is 'hierarchical', which needs a hierarchy of column '{column}': \
-                     hierarchies => {{'{column}': 'table'}}"
+                     hierarchies => {{'{column}': 'table'}} or rules"
                 )));
             }
-            (Some("equal" | "ordered"), Some(_)) => {
+            (Some("equal" | "ordered"), true) => {
                 return Err(Error::argument(format!(
                     "hierarchies: the one of sensitive column '{column}' has no effect where t_distance is '{}'",
                     distance.unwrap_or_default()
