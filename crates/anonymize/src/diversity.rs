@@ -190,3 +190,6 @@ impl Whole {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,16 +43,22 @@
 
 #![deny(missing_docs)]
 
+mod coded;
 pub mod diversity;
 mod hierarchy;
 mod method;
 mod mondrian;
 mod params;
+mod region;
 mod release;
+mod sensitive;
 mod summary;
 
+pub use coded::{Classes, Coded, Histograms, plain_type, plain_values, sort_field};
 pub use hierarchy::Hierarchy;
 pub use method::{METHODS, Method, find_method};
 pub use params::{Checked, KAnonymizeParams};
+pub use region::{RawColumn, Region};
 pub use release::{Class, OutputForm, Release, SUPPRESSED};
+pub use sensitive::SensitiveSummary;
 pub use summary::KAnonymitySummary;
