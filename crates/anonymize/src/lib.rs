@@ -43,9 +43,11 @@
 
 #![deny(missing_docs)]
 
+mod candidates;
 mod coded;
 pub mod diversity;
 mod hierarchy;
+mod linkage;
 mod method;
 mod mondrian;
 mod params;
@@ -54,8 +56,10 @@ mod release;
 mod sensitive;
 mod summary;
 
+pub use candidates::{Candidates, Register};
 pub use coded::{Classes, Coded, Histograms, plain_type, plain_values, sort_field};
 pub use hierarchy::Hierarchy;
+pub use linkage::{Linkage, Side, link};
 pub use method::{METHODS, Method, find_method};
 pub use params::{Checked, KAnonymizeParams};
 pub use region::{RawColumn, Region};
