@@ -53,6 +53,7 @@ mod mondrian;
 mod params;
 mod region;
 mod release;
+mod report;
 mod sensitive;
 mod summary;
 
@@ -64,5 +65,6 @@ pub use method::{METHODS, Method, find_method};
 pub use params::{Checked, KAnonymizeParams};
 pub use region::{RawColumn, Region};
 pub use release::{Class, OutputForm, Release, SUPPRESSED};
+pub use report::{Figure, OriginalColumn, OriginalTable, ReportInput, SensitiveColumn, report};
 pub use sensitive::SensitiveSummary;
 pub use summary::KAnonymitySummary;

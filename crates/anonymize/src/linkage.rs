@@ -173,8 +173,7 @@ mod tests {
         for round in 0..60 {
             let (rows, cells) = (1 + below(150) as usize, 1 + below(12));
             let sizes = [3, 12, 40].map(|n| 1 + below(n));
-            let columns: Vec<Vec<u32>> =
-                sizes.iter().map(|&n| (0..rows).map(|_| below(n.into())).collect()).collect();
+            let columns: Vec<Vec<u32>> = sizes.iter().map(|&n| (0..rows).map(|_| below(n.into())).collect()).collect();
             let units: Vec<u32> = (0..rows as u32).map(|r| if round % 3 == 0 { r } else { below(60) }).collect();
             let units = (round % 3 < 2).then_some(units.as_slice());
             let regions: Vec<Vec<Region>> = sizes
@@ -201,10 +200,8 @@ mod tests {
             let found = Register::new(&register, units).candidates(&released, &regions, &Job::unbounded()).unwrap();
             for (class, found) in found.iter().enumerate() {
                 let tuple = released.tuple(class);
-                let fits =
-                    |row: &usize| (0..3).all(|c| regions[c][tuple[c] as usize].contains(columns[c][*row]));
-                let mut who: Vec<u32> =
-                    (0..rows).filter(fits).map(|r| units.map_or(r as u32, |u| u[r])).collect();
+                let fits = |row: &usize| (0..3).all(|c| regions[c][tuple[c] as usize].contains(columns[c][*row]));
+                let mut who: Vec<u32> = (0..rows).filter(fits).map(|r| units.map_or(r as u32, |u| u[r])).collect();
                 who.sort_unstable();
                 who.dedup();
                 assert_eq!(found.count, who.len() as u64);
