@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
 use arrow::compute::{SortOptions, cast};
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::row::{RowConverter, SortField};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use lookalike_core::{Error, Job, Result};
@@ -26,7 +26,7 @@ pub fn plain_type(data_type: &DataType) -> DataType {
         DataType::Dictionary(_, values) => plain_type(values),
         DataType::RunEndEncoded(_, values) => plain_type(values.data_type()),
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::Float16 | DataType::Float32 => DataType::Float64,
+        DataType::Float16 => DataType::Float32,
         other => other.clone(),
     }
 }
@@ -35,10 +35,13 @@ pub fn plain_type(data_type: &DataType) -> DataType {
 pub fn plain_values(values: &ArrayRef) -> Result<ArrayRef> {
     let plain = plain_type(values.data_type());
     let values = if plain == *values.data_type() { Arc::clone(values) } else { cast(values, &plain)? };
-    match values.as_primitive_opt::<Float64Type>() {
-        Some(floats) => Ok(Arc::new(floats.unary_opt::<_, Float64Type>(|v| (!v.is_nan()).then_some(v + 0.0)))),
-        None => Ok(values),
+    if let Some(floats) = values.as_primitive_opt::<Float64Type>() {
+        return Ok(Arc::new(floats.unary_opt::<_, Float64Type>(|v| (!v.is_nan()).then_some(v + 0.0))));
     }
+    if let Some(floats) = values.as_primitive_opt::<Float32Type>() {
+        return Ok(Arc::new(floats.unary_opt::<_, Float32Type>(|v| (!v.is_nan()).then_some(v + 0.0))));
+    }
+    Ok(values)
 }
 
 /// How [`Coded`] sorts: ascending, NULL last.

@@ -1,10 +1,13 @@
 //! The registry of table functions. A function is one file here, one line below and one `.slt`.
 
+mod anonymity_report;
 mod common;
 mod dcr;
 mod k_anonymize;
+mod linkage_attack;
 mod listings;
 mod mia_score;
+mod released;
 mod synthesize;
 
 use crate::function::TableFunction;
@@ -13,6 +16,8 @@ use crate::function::TableFunction;
 pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &synthesize::Synthesize,
     &k_anonymize::KAnonymize,
+    &anonymity_report::AnonymityReport,
+    &linkage_attack::LinkageAttack,
     &dcr::Dcr,
     &mia_score::MiaScore,
     &listings::Models,

@@ -99,6 +99,9 @@ fn values_of_other_types_are_compared_by_value() {
     let texts = texts.as_string::<i32>();
     let interval = format!("[{}, {}]", texts.value(0), texts.value(1));
     assert_eq!(seen(&moments, &[&interval]), [(vec![0, 1], 1.0 / 3.0)]);
+    // 0.1 of 32 bits is 0.1.
+    let halves = raw(Arc::new(arrow::array::Float32Array::from(vec![0.1, 0.5])), true);
+    assert_eq!(seen(&halves, &["0.1", "[0.1, 0.5]"]), [(vec![0], 0.0), (vec![0, 1], 1.0)]);
     // Booleans are texts.
     let flags = raw(Arc::new(BooleanArray::from(vec![true, false])), true);
     assert_eq!(seen(&flags, &["{false, true}", "true"]), [(vec![0, 1], 1.0), (vec![1], 0.0)]);

@@ -12,7 +12,7 @@ pub struct OriginalTable<'a> {
     /// Rows by equal raw quasi-identifiers.
     pub classes: &'a Classes,
     /// Quasi-identifiers, in the order of the released classes' columns.
-    pub columns: Vec<OriginalColumn>,
+    pub columns: &'a [OriginalColumn],
 }
 
 /// A quasi-identifier before anonymisation.

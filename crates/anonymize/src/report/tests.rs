@@ -64,7 +64,7 @@ fn six_rows_by_hand() {
         OriginalColumn { name: "age".into(), ..read(&raw.0, &age, None) },
         OriginalColumn { name: "sex".into(), ..read(&raw.1, &sex, Some(tree)) },
     ];
-    // Population: the original twice, and 99 F: classes [20, 24] 6, [30, 40] M 6.
+    // Population: the original twice; 6 fit either class.
     let twice = |c: &[u32]| -> Vec<u32> { c.iter().chain(c).copied().collect() };
     let population = Classes::new(&[&twice(&raw.0.codes), &twice(&raw.1.codes)], None);
     let regions: Vec<_> = columns.iter().map(|c| c.regions.clone()).collect();
@@ -75,7 +75,7 @@ fn six_rows_by_hand() {
         units: None,
         sensitive: vec![SensitiveColumn::new("pay", &pay, Some(&tree)).unwrap()],
         population: Some(population),
-        original: Some(OriginalTable { classes: &raw_classes, columns }),
+        original: Some(OriginalTable { classes: &raw_classes, columns: &columns }),
         risk_threshold: 0.25,
         k: Some(2),
     };
