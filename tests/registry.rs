@@ -182,7 +182,7 @@ async fn listings_are_the_registries() -> Result<()> {
 }
 
 /// A call of every table function, with every kind of option and every way to give a relation.
-const CALLS: [(&str, &str); 8] = [
+const CALLS: [(&str, &str); 10] = [
     (
         "synthesize",
         "SELECT * FROM synthesize(heart, rows => 300, seed => 1, identifiers => ['id'], filter_copies => true)",
@@ -191,6 +191,17 @@ const CALLS: [(&str, &str); 8] = [
         "k_anonymize",
         "SELECT * FROM k_anonymize(heart, k => 5, quasi_identifiers => ['age', 'sex'], hierarchies => {'sex': 'sexes'}, \
          suppression_limit => 0.05, output => 'range', class_id => true)",
+    ),
+    (
+        "anonymity_report",
+        "SELECT * FROM anonymity_report(k_anonymize(heart, k => 5, quasi_identifiers => ['age', 'sex']), \
+         quasi_identifiers => ['age', 'sex'], sensitive => 'site', original => heart, population => TABLE(heart), \
+         hierarchies => {'sex': 'sexes'}, risk_threshold => 0.1, k => 5, privacy_unit => 'id')",
+    ),
+    (
+        "linkage_attack",
+        "SELECT * FROM linkage_attack((SELECT * FROM heart WHERE id < 300), heart, on => ['age', 'sex', 'chol'], \
+         hierarchies => {'sex': 'sexes'}, privacy_unit => 'id')",
     ),
     (
         "dcr",

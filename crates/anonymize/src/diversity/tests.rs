@@ -153,6 +153,8 @@ fn diversity_of_a_class() {
     // exp(H): 4 equal values are 4, one value is 1, {1, 1, 2} is exp(1.5 ln 2).
     near(entropy(&[(0, 3), (2, 3), (5, 3), (6, 3)]), 4.0);
     near(entropy(&[(3, 9)]), 1.0);
+    // Whole numbers come out whole: a gate of >= l must not fail by a bit.
+    (1..60).for_each(|l| assert_eq!(entropy(&(0..l).map(|c| (c, 7)).collect::<Vec<_>>()), f64::from(l)));
     near(entropy(&[(0, 1), (1, 1), (2, 2)]), 2f64.powf(1.5));
     near(entropy(&[]), 0.0);
     near(largest_share(&counts, 11), 5.0 / 11.0);

@@ -49,7 +49,8 @@ impl Sums {
         let within =
             |sums: &[f64]| -> f64 { region.ranges.iter().map(|r| sums[r.end as usize] - sums[r.start as usize]).sum() };
         let rows: u64 = region.ranges.iter().map(|r| self.rows[r.end as usize] - self.rows[r.start as usize]).sum();
-        if rows == 0 {
+        // Every code has rows: one alone leaves nothing open.
+        if rows == 0 || region.ranges.iter().map(|r| r.len()).sum::<usize>() == 1 {
             return 0.0;
         }
         ((rows as f64).log2() - within(&self.logs) / rows as f64).max(0.0)
