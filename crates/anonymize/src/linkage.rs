@@ -1,5 +1,7 @@
 //! Linking a released table with a register that names its people.
 
+use std::collections::BTreeMap;
+
 use lookalike_core::{Job, Result};
 
 use crate::coded::distinct_pairs;
@@ -67,17 +69,14 @@ pub fn link(released: Side, regions: &[Vec<Region>], register: Side, job: &Job) 
         mean_candidates: 0.0,
         max_risk: 0.0,
     };
+    // By number of candidates, so that sums do not depend on the order of anything.
+    let mut times_of: BTreeMap<u64, u64> = BTreeMap::new();
     let mut add = |count: u64, times: u64, correct: bool| {
-        if count == 0 {
-            return;
+        if count > 0 {
+            *times_of.entry(count).or_default() += times;
         }
-        linkage.matched += times;
-        linkage.expected_matches += times as f64 / count as f64;
-        linkage.mean_candidates += times as f64 * count as f64;
-        linkage.max_risk = linkage.max_risk.max(1.0 / count as f64);
-        if count == 1 {
-            linkage.singled_out += times;
-            linkage.correct.iter_mut().for_each(|n| *n += if correct { times } else { 0 });
+        if count == 1 && correct {
+            linkage.correct.iter_mut().for_each(|n| *n += times);
         }
     };
     match persons {
@@ -92,8 +91,13 @@ pub fn link(released: Side, regions: &[Vec<Region>], register: Side, job: &Job) 
             }
         }
     }
-    if linkage.matched > 0 {
-        linkage.mean_candidates /= linkage.matched as f64;
+    linkage.matched = times_of.values().sum();
+    linkage.singled_out = times_of.get(&1).copied().unwrap_or(0);
+    linkage.expected_matches = times_of.iter().map(|(&count, &times)| times as f64 / count as f64).sum();
+    if let Some((&fewest, _)) = times_of.first_key_value() {
+        let all: f64 = times_of.iter().map(|(&count, &times)| count as f64 * times as f64).sum();
+        linkage.mean_candidates = all / linkage.matched as f64;
+        linkage.max_risk = 1.0 / fewest as f64;
     }
     Ok(linkage)
 }
