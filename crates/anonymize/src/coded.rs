@@ -51,7 +51,7 @@ pub fn sort_field(data_type: &DataType) -> SortField {
 
 impl Coded {
     /// Codes of the rows of `parts` in order, which are all of type `data_type`. An internal error for a type that
-    /// cannot be sorted, a resources error beyond 4 billion rows.
+    /// cannot be sorted, a resources error beyond 4 billion rows or without the memory, which is held while it runs.
     pub fn new(data_type: &DataType, parts: &[ArrayRef], job: &Job) -> Result<Self> {
         let rows: usize = parts.iter().map(|p| p.len()).sum();
         if rows >= u32::MAX as usize {
@@ -66,6 +66,7 @@ impl Coded {
             let id = id as usize;
             &bytes[if id == 0 { 0 } else { ends[id - 1] }..ends[id]]
         }
+        let mut memory = job.reserve(rows * 4, "columns as codes")?;
         for part in parts {
             job.check()?;
             let rows = converter.convert_columns(&[plain_values(part)?])?;
@@ -84,6 +85,8 @@ impl Coded {
                 };
                 codes.push(id);
             }
+            let keys = bytes.capacity() + ends.capacity() * 8 + table.allocation_size();
+            memory.resize(codes.capacity() * 4 + keys, "columns as codes")?;
         }
         let mut order: Vec<u32> = (0..ends.len() as u32).collect();
         order.par_sort_unstable_by(|&a, &b| key(&bytes, &ends, a).cmp(key(&bytes, &ends, b)));
@@ -134,6 +137,12 @@ pub struct Classes {
 }
 
 impl Classes {
+    /// Bytes that grouping so many rows takes while it runs, the result included.
+    pub fn working_memory(rows: usize) -> usize {
+        // Keys twice, their numbers in a map, and pairs with persons.
+        rows * 48
+    }
+
     /// Classes of the rows, which have a code in each of `columns` and, with `units`, the code of a person.
     pub fn new(columns: &[&[u32]], units: Option<&[u32]>) -> Self {
         let rows = columns.first().map_or(0, |c| c.len());

@@ -230,14 +230,13 @@ impl RawColumn {
 
     /// Ranges of a stretch of codes and of NULL.
     fn span(&self, codes: Range<u32>, null: bool) -> Vec<Range<u32>> {
-        let end = if null && self.has_null() { self.null_code() + 1 } else { self.null_code() };
-        match (codes.is_empty(), end > self.null_code()) {
-            (true, false) => vec![],
-            (true, true) => vec![self.null_code()..end],
-            (false, true) if codes.end == self.null_code() => vec![codes.start..end],
-            (false, true) => vec![codes, self.null_code()..end],
-            (false, false) => vec![codes],
-        }
+        let end = self.null_code();
+        let null = end..end + u32::from(null && self.has_null());
+        let parts = match codes.end == end && !codes.is_empty() {
+            true => [codes.start..null.end, 0..0],
+            false => [codes, null],
+        };
+        parts.into_iter().filter(|part| !part.is_empty()).collect()
     }
 
     /// Penalty of a set of values that are equally far apart.

@@ -5,7 +5,7 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use lookalike_core::{Error, Job, Result};
 
-use crate::diversity::{self, Whole};
+use crate::diversity::{self, Counts, Whole};
 use crate::region::hierarchy_of;
 use crate::{Candidates, Classes, Coded, Hierarchy, Histograms};
 
@@ -128,6 +128,7 @@ pub fn report(input: &ReportInput, job: &Job) -> Result<Vec<Figure>> {
     );
     for column in &input.sensitive {
         job.check()?;
+        let _working = job.reserve(column.values.codes.len() * 24, "values of classes")?;
         sensitive(column, input, &mut figures);
     }
     risk::released(input, &mut figures);
@@ -147,8 +148,8 @@ fn sensitive(column: &SensitiveColumn, input: &ReportInput, figures: &mut Figure
     let values = column.values;
     let histograms = Histograms::new(input.classes, &values.codes, values.cardinality(), input.units);
     let whole = Whole::new(histograms.whole());
-    let least = |f: &dyn Fn(&[(u32, u64)]) -> f64| histograms.iter().map(f).fold(f64::INFINITY, f64::min);
-    let most = |f: &dyn Fn(&[(u32, u64)]) -> f64| histograms.iter().map(f).fold(0.0, f64::max);
+    let least = |f: &dyn Fn(Counts) -> f64| histograms.iter().map(f).fold(f64::INFINITY, f64::min);
+    let most = |f: &dyn Fn(Counts) -> f64| histograms.iter().map(f).fold(0.0, f64::max);
     let mut add = |metric, value, note| figures.add_for(metric, &column.name, value, note);
     add("distinct_l", least(&|c| c.len() as f64), "fewest different values in a class: distinct l-diversity");
     add(

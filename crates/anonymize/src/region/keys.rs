@@ -158,5 +158,6 @@ fn real(values: &ArrayRef) -> Result<Vec<Option<f64>>> {
         t if t.is_temporal() => cast(&cast(values, &DataType::Int64)?, &DataType::Float64)?,
         _ => cast(values, &DataType::Float64)?,
     };
-    Ok(floats.as_primitive::<Float64Type>().iter().collect())
+    // -0.0 is 0.0.
+    Ok(floats.as_primitive::<Float64Type>().iter().map(|v| v.map(|v| v + 0.0)).collect())
 }

@@ -10,7 +10,9 @@ use lookalike_anonymize::{
 use lookalike_core::{Default, Error, Job, ParamKind, ParamSpec, Result};
 
 use super::common::{PRIVACY_UNIT, distinct, require_column};
-use super::released::{Columns, Held, hierarchies, levels, raw_column, require_raw, require_sortable, want_all};
+use super::released::{
+    Columns, Held, classes, hierarchies, levels, raw_column, require_raw, require_sortable, want_all,
+};
 use crate::function::{Batches, Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
 
 /// ANONYMITY_REPORT as a table function.
@@ -223,8 +225,7 @@ impl Operation for Report {
             false => None,
         };
         let codes: Vec<&[u32]> = quasi.iter().map(|c| c.codes.as_slice()).collect();
-        let classes = Classes::new(&codes, units.as_deref());
-        memory.hold(classes.memory(), "classes", job)?;
+        let classes = classes(&codes, units.as_deref(), &mut memory, job)?;
         let table = |column: &str| self.hierarchies.iter().find(|h| h.0 == column).map(|h| &inputs[h.1]);
         let sensitive = self
             .sensitive
@@ -256,8 +257,7 @@ impl Operation for Report {
                 false => None,
             };
             let codes: Vec<&[u32]> = coded.iter().map(|c| c.codes.as_slice()).collect();
-            let classes = Classes::new(&codes, units.as_deref());
-            memory.hold(classes.memory(), "classes", job)?;
+            let classes = super::released::classes(&codes, units.as_deref(), &mut memory, job)?;
             Ok((columns, classes, units))
         };
         let original = self.original.as_ref().map(|r| raw(r, true)).transpose()?;

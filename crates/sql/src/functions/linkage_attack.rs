@@ -9,7 +9,7 @@ use lookalike_core::{Default, Error, Job, ParamKind, ParamSpec, Result};
 
 use super::common::{PRIVACY_UNIT, distinct, require_column};
 use super::released::{
-    Columns, Held, common_type, common_units, hierarchies, raw_column, require_raw, require_sortable, want_all,
+    Columns, Held, classes, common_type, common_units, hierarchies, raw_column, require_raw, require_sortable, want_all,
 };
 use crate::function::{Batches, Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
 
@@ -165,11 +165,10 @@ impl Operation for Attack {
             }
             false => None,
         };
-        let slices = |columns: &[Vec<u32>]| -> Classes {
-            Classes::new(&columns.iter().map(Vec::as_slice).collect::<Vec<_>>(), None)
+        let slices = |columns: &[Vec<u32>], memory: &mut Held| -> Result<Classes> {
+            classes(&columns.iter().map(Vec::as_slice).collect::<Vec<_>>(), None, memory, job)
         };
-        let (released, register) = (slices(&released), slices(&register));
-        memory.hold(released.memory() + register.memory(), "classes", job)?;
+        let (released, register) = (slices(&released, &mut memory)?, slices(&register, &mut memory)?);
         let units = units.as_ref();
         let found = link(
             Side { classes: &released, units: units.map(|u| u[0].as_slice()) },

@@ -7,7 +7,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::arrow::row::RowConverter;
 use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
-use lookalike_anonymize::{Coded, RawColumn, plain_type, sort_field};
+use lookalike_anonymize::{Classes, Coded, RawColumn, plain_type, sort_field};
 use lookalike_core::{EncodeSpec, Error, FrameBuilder, Job, Reservation, Result, Value};
 
 use super::common::require_column;
@@ -72,6 +72,15 @@ fn persons_named(name: &str, role: &str, coded: &Coded) -> Result<()> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// Rows by equal codes in all columns.
+pub(super) fn classes(columns: &[&[u32]], units: Option<&[u32]>, memory: &mut Held, job: &Job) -> Result<Classes> {
+    let rows = columns.first().map_or(0, |c| c.len());
+    let _working = job.reserve(Classes::working_memory(rows), "grouping rows")?;
+    let classes = Classes::new(columns, units);
+    memory.hold(classes.memory(), "classes", job)?;
+    Ok(classes)
 }
 
 /// Memory held until the end.
