@@ -76,7 +76,7 @@ impl<'a> Register<'a> {
         let _memory = job.reserve(entries.len() * 16 * levels + wanted.len() * 32, "candidates")?;
         let search = Search { register: self, released, regions, order, job };
         let mut found = vec![Candidates::default(); released.len()];
-        for (class, candidates) in search.descend(0, &wanted, &entries)? {
+        for (class, candidates) in search.descend(0, &wanted, &entries, true)? {
             found[class as usize] = candidates;
         }
         Ok(found)
@@ -107,8 +107,9 @@ impl Search<'_> {
         self.released.tuple(class as usize)[self.order[depth]]
     }
 
-    /// `wanted` share their cells above `depth`, and `entries` fit these.
-    fn descend(&self, depth: usize, wanted: &[u32], entries: &[u32]) -> Result<Found> {
+    /// `wanted` share their cells above `depth`, and `entries` fit these. With `alone`, no other part of the tree is walked at
+    /// the same time.
+    fn descend(&self, depth: usize, wanted: &[u32], entries: &[u32], alone: bool) -> Result<Found> {
         self.job.check()?;
         if entries.is_empty() {
             return Ok(vec![]);
@@ -124,6 +125,8 @@ impl Search<'_> {
             sums
         });
         let children: Vec<&[u32]> = wanted.chunk_by(|&a, &b| self.cell(a, depth) == self.cell(b, depth)).collect();
+        // One level is divided among threads, the first that can be: what is held at a time stays small.
+        let divided = alone && children.len() > 1;
         let below = |children: &[u32]| -> Result<Found> {
             let region = &self.regions[column][self.cell(children[0], depth) as usize];
             let parts: Vec<(usize, usize)> = region
@@ -141,7 +144,7 @@ impl Search<'_> {
             }
             let fitting: Vec<u32> = parts.iter().flat_map(|&(from, to)| &sorted[from..to]).map(|e| e.1).collect();
             if !last {
-                return self.descend(depth + 1, children, &fitting);
+                return self.descend(depth + 1, children, &fitting, alone && !divided);
             }
             let mut persons: Vec<u32> = fitting.iter().flat_map(|&e| self.register.persons(e)).copied().collect();
             persons.sort_unstable();
@@ -150,10 +153,9 @@ impl Search<'_> {
             let candidates = Candidates { count: persons.len() as u64, only };
             Ok(children.iter().map(|&c| (c, candidates)).collect())
         };
-        // Only the first level is divided among threads: what is held at a time stays small.
-        let found: Vec<Found> = match depth {
-            0 => children.par_iter().map(|c| below(c)).collect::<Result<_>>()?,
-            _ => children.iter().map(|c| below(c)).collect::<Result<_>>()?,
+        let found: Vec<Found> = match divided {
+            true => children.par_iter().map(|c| below(c)).collect::<Result<_>>()?,
+            false => children.iter().map(|c| below(c)).collect::<Result<_>>()?,
         };
         Ok(found.into_iter().flatten().collect())
     }

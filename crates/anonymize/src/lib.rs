@@ -39,7 +39,11 @@
 //! cuts or of who is in the table is not bounded by k.
 //! *Citations.* Samarati & Sweeney 1998; LeFevre, DeWitt & Ramakrishnan 2006.
 //!
-//! [`KAnonymitySummary`] measures the k of any table, released or not.
+//! # Measuring
+//!
+//! [`KAnonymitySummary`] and [`SensitiveSummary`] measure k, l and t of any table, released or not, in one pass. [`report`]
+//! gives every figure of a released table, [`link`] links it with a register. Both read released cells as [`Region`]s over
+//! the values that a [`RawColumn`] has before generalisation, and count what fits with [`Register::candidates`].
 
 #![deny(missing_docs)]
 

@@ -32,17 +32,21 @@ pub(super) fn released(input: &ReportInput, figures: &mut Figures) {
         prosecutor.max,
         "1 / persons of the smallest class: chance of who knows that the person is in the table",
     );
-    figures.add("prosecutor_average", prosecutor.average, "mean of 1 / persons of the class over persons");
+    figures.add(
+        "prosecutor_average",
+        prosecutor.average,
+        "mean of 1 / persons of the class over persons: descriptive, a mean bounds nobody's risk",
+    );
     figures.add(
         "prosecutor_at_risk",
         prosecutor.at_risk,
-        "share of persons whose 1 / persons of the class is above risk_threshold",
+        "share of persons whose 1 / persons of the class is above risk_threshold: descriptive",
     );
     let Some(population) = &input.population else {
         figures.add(
             "marketer",
             prosecutor.average,
-            "share of right links to be expected when all rows are linked, the table being its own population",
+            "share of right links to be expected when all rows are linked, the table being its own population: descriptive",
         );
         return;
     };
@@ -67,12 +71,12 @@ pub(super) fn released(input: &ReportInput, figures: &mut Figures) {
     figures.add(
         "journalist_max",
         1.0 / sizes.iter().copied().min().unwrap_or(1) as f64,
-        "largest 1 / population records that fit: chance of who picks a person of the population",
+        "largest 1 / population records that fit: chance of who picks a person of this population, descriptive for others",
     );
-    figures.add("journalist_average", average, "mean of 1 / population records that fit over persons");
+    figures.add("journalist_average", average, "mean of 1 / population records that fit over persons: descriptive");
     figures.add(
         "marketer",
         average,
-        "share of right links to be expected when all rows are linked with the population",
+        "share of right links to be expected when all rows are linked with the population: descriptive",
     );
 }
