@@ -7,10 +7,24 @@ use tempfile::TempDir;
 use crate::support::{run, session, sorted_rows};
 
 /// One query a function; `heart` is the table whose files are shuffled.
-const QUERIES: [(&str, &str); 6] = [
+const QUERIES: [(&str, &str); 9] = [
     ("synthesize", "SELECT * FROM synthesize(heart, rows => 500, seed => 11)"),
     ("synthesize limit", "SELECT * FROM synthesize(heart, rows => 9000, seed => 11) LIMIT 5000"),
     ("k_anonymize", "SELECT * FROM k_anonymize(heart, k => 5, quasi_identifiers => ['age', 'sex'], class_id => true)"),
+    (
+        "anonymity_report",
+        "SELECT * FROM anonymity_report(k_anonymize(train, k => 5, quasi_identifiers => ['age', 'sex', 'chol']), \
+         quasi_identifiers => ['age', 'sex', 'chol'], sensitive => ['cp', 'oldpeak'], original => train, population => heart)",
+    ),
+    (
+        "linkage_attack",
+        "SELECT * FROM linkage_attack(k_anonymize(train, k => 2, quasi_identifiers => ['age', 'sex', 'chol']), heart, \
+         on => ['age', 'sex', 'chol'], privacy_unit => 'id')",
+    ),
+    (
+        "diversity",
+        "SELECT l_diversity(cp, age, sex), t_closeness(oldpeak, sex, site), t_closeness(cp, site) FROM heart",
+    ),
     ("dcr", "SELECT * FROM dcr(synthetic, train, holdout)"),
     ("dcr figures", "SELECT dcr(dcr, holdout_dcr, train_rows, holdout_rows) FROM dcr(synthetic, train, holdout)"),
     (

@@ -21,13 +21,23 @@ fn people(rows: u64, salt: u64) -> String {
 }
 
 /// One call a function over that many rows a relation.
-fn calls(rows: u64) -> [(&'static str, String); 4] {
+fn calls(rows: u64) -> [(&'static str, String); 6] {
     let [a, b, c] = [people(rows, 1), people(rows, 2), people(rows, 3)];
     [
         ("SYNTHESIZE", format!("SELECT count(*) FROM synthesize({a}, rows => 100, seed => 1)")),
         (
             "K_ANONYMIZE",
             format!("SELECT count(*) FROM k_anonymize({a}, k => 5, quasi_identifiers => ['weight', 'ward'])"),
+        ),
+        (
+            "ANONYMITY_REPORT",
+            format!(
+                "SELECT count(*) FROM anonymity_report({a}, quasi_identifiers => ['weight', 'ward'], sensitive => 'dose')"
+            ),
+        ),
+        (
+            "LINKAGE_ATTACK",
+            format!("SELECT count(*) FROM linkage_attack({a}, {b}, on => ['weight', 'height', 'ward'])"),
         ),
         ("DCR", format!("SELECT count(*) FROM dcr({a}, {b}, {c})")),
         ("MIA_SCORE", format!("SELECT count(*) FROM mia_score({a}, {b}, {c}, seed => 1)")),

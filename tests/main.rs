@@ -2,6 +2,7 @@
 
 mod determinism;
 mod docs;
+mod golden;
 mod limits;
 mod props;
 mod registry;

@@ -90,7 +90,7 @@ fn every_entry_has_a_name_of_its_own_and_a_page() {
     for scalar in &scalars {
         page(format!("functions/{scalar}"), format!("{}(", scalar.to_uppercase()));
     }
-    assert_eq!(aggregates.len() + scalars.len(), 10);
+    assert_eq!(aggregates.len() + scalars.len(), 12);
     let found: BTreeSet<String> = files()
         .iter()
         .map(|f| f.strip_prefix("sql").expect("below sql").with_extension("").to_string_lossy().replace('\\', "/"))
@@ -182,7 +182,7 @@ async fn listings_are_the_registries() -> Result<()> {
 }
 
 /// A call of every table function, with every kind of option and every way to give a relation.
-const CALLS: [(&str, &str); 11] = [
+const CALLS: [(&str, &str); 13] = [
     (
         "synthesize",
         "SELECT * FROM synthesize(heart, rows => 300, seed => 1, identifiers => ['id'], filter_copies => true)",
@@ -202,6 +202,17 @@ const CALLS: [(&str, &str); 11] = [
         "generalize",
         "SELECT generalize(sex, 'sexes', 1), generalize(age, 'widths(10)', 1), count(*) FROM heart \
          WHERE generalize(sex, 'sexes', 0) = 'Male' GROUP BY 1, 2",
+    ),
+    (
+        "anonymity_report",
+        "SELECT * FROM anonymity_report(k_anonymize(heart, k => 5, quasi_identifiers => ['age', 'sex']), \
+         quasi_identifiers => ['age', 'sex'], sensitive => 'site', original => heart, population => TABLE(heart), \
+         hierarchies => {'sex': 'sexes'}, risk_threshold => 0.1, k => 5, privacy_unit => 'id')",
+    ),
+    (
+        "linkage_attack",
+        "SELECT * FROM linkage_attack((SELECT * FROM heart WHERE id < 300), heart, on => ['age', 'sex', 'chol'], \
+         hierarchies => {'sex': 'sexes'}, privacy_unit => 'id')",
     ),
     (
         "dcr",

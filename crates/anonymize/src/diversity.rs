@@ -18,15 +18,15 @@ fn total(counts: Counts) -> f64 {
 }
 
 /// Effective number of values, `exp(H)` of the entropy H (Machanavajjhala et al. 2007, definition 4.1): entropy
-/// l-diversity asks for at least l. 0 for an empty class.
+/// l-diversity asks for at least l. 0 for an empty class. A number that is whole but for its last bits is given as whole,
+/// so that a class of l equally frequent values reaches l.
 pub fn entropy(counts: Counts) -> f64 {
     let all = total(counts);
     if all == 0.0 {
         return 0.0;
     }
-    let sum: f64 = counts.iter().map(|c| c.1 as f64).map(|n| n * n.ln()).sum();
-    // H = ln N - sum(n ln n) / N
-    (all.ln() - sum / all).exp()
+    let number = counts.iter().map(|c| c.1 as f64).map(|n| n / all * (all / n).ln()).sum::<f64>().exp();
+    if (number - number.round()).abs() <= TOLERANCE { number.round() } else { number }
 }
 
 /// `r_1 / (r_l + ... + r_m)` with r_1 the largest count: recursive (c, l)-diversity asks for less than c
@@ -190,3 +190,6 @@ impl Whole {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

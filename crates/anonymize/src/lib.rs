@@ -42,15 +42,25 @@
 //! not bounded by k.
 //! *Citations.* Samarati & Sweeney 1998; Machanavajjhala et al. 2007; Li, Li & Venkatasubramanian 2007.
 //!
-//! [`KAnonymitySummary`] measures the k of any table, released or not. [`itemsets`] has k^m-anonymity of sets of codes,
-//! [`epsilon`] the quasi-identifiers that leave with noise instead of being generalised.
+//! # Measuring
+//!
+//! [`KAnonymitySummary`] and [`SensitiveSummary`] measure k, l and t of any table, released or not, in one pass. [`report`]
+//! gives every figure of a released table, [`link`] links it with a register. Both read released cells as [`Region`]s over
+//! the values that a [`RawColumn`] has before generalisation, and count what fits with [`Register::candidates`].
+//!
+//! # Other ways to release
+//!
+//! [`itemsets`] has k^m-anonymity of sets of codes, [`epsilon`] the quasi-identifiers that leave with noise instead of being
+//! generalised.
 
 #![deny(missing_docs)]
 
 mod attribute;
 mod axis;
 pub mod calendar;
+mod candidates;
 mod clusters;
+mod coded;
 mod criteria;
 mod datafly;
 mod decimal;
@@ -62,6 +72,7 @@ mod hierarchy;
 mod items;
 pub mod itemsets;
 mod k_member;
+mod linkage;
 mod loss;
 mod mdav;
 mod method;
@@ -70,13 +81,18 @@ mod optimal;
 mod params;
 mod population;
 mod problem;
+mod region;
 mod release;
+mod report;
+mod sensitive;
 mod shown;
 mod space;
 mod summary;
 
 pub use attribute::{Attribute, Distance};
 pub use axis::{NULL, Scale};
+pub use candidates::{Candidates, Register};
+pub use coded::{Classes, Coded, Histograms, plain_type, plain_values, sort_field};
 pub use criteria::{
     AlphaAnonymity, BetaLikeness, ClassFigures, Criteria, Criterion, DeltaDisclosure, DeltaPresence,
     DistinctLDiversity, EntropyLDiversity, KAnonymity, KMap, Needs, RecursiveLDiversity, TCloseness,
@@ -84,10 +100,14 @@ pub use criteria::{
 pub use grid::Grid;
 pub use hierarchy::{Hierarchy, Levels, Rule};
 pub use items::{Axis, Items};
+pub use linkage::{Linkage, Side, link};
 pub use loss::{LOSSES, Loss};
 pub use method::{METHODS, Method, find_method};
 pub use params::Checked;
 pub use problem::{AnonymizeParams, Grouping, Judge, Problem, SUPPRESSED};
+pub use region::{RawColumn, Region};
 pub use release::{Class, Release, anonymize, anonymize_on_disk};
+pub use report::{Figure, OriginalColumn, OriginalTable, ReportInput, SensitiveColumn, report};
+pub use sensitive::SensitiveSummary;
 pub use shown::{OutputForm, output_field};
 pub use summary::KAnonymitySummary;

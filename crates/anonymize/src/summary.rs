@@ -59,18 +59,24 @@ impl KAnonymitySummary {
         other.table.iter().for_each(|e| self.add(e.key(&other.keys), e.count));
     }
 
+    /// Keys and their counts, in ascending order of the keys.
+    pub(crate) fn entries(&self) -> Vec<(&[u8], u64)> {
+        let mut entries: Vec<(&[u8], u64)> = self.table.iter().map(|e| (e.key(&self.keys), e.count)).collect();
+        entries.sort_unstable();
+        entries
+    }
+
     /// The state in transit: keys and their counts, in ascending order of the keys. A resources error when the keys
     /// are more than 2 GiB together.
     pub fn state(&self) -> Result<(BinaryArray, UInt64Array)> {
         if self.keys.len() > i32::MAX as usize {
             return Err(Error::resources(format!(
-                "k_anonymity: the different combinations take {} bytes, more than 2 GiB: group by a column or use \
+                "the different combinations take {} bytes, more than 2 GiB: group by a column or use \
                  fewer quasi-identifiers",
                 self.keys.len()
             )));
         }
-        let mut entries: Vec<(&[u8], u64)> = self.table.iter().map(|e| (e.key(&self.keys), e.count)).collect();
-        entries.sort_unstable();
+        let entries = self.entries();
         Ok((
             BinaryArray::from_iter_values(entries.iter().map(|e| e.0)),
             entries.iter().map(|e| e.1).collect::<Vec<_>>().into(),
@@ -80,7 +86,7 @@ impl KAnonymitySummary {
     /// Adds a state in transit; an internal error when its two arrays do not belong together.
     pub fn merge_state(&mut self, keys: &BinaryArray, counts: &UInt64Array) -> Result<()> {
         if keys.len() != counts.len() || keys.null_count() + counts.null_count() > 0 {
-            return Err(Error::internal("k_anonymity: keys and counts of a state do not match"));
+            return Err(Error::internal("keys and counts of a state do not match"));
         }
         keys.iter().flatten().zip(counts.values()).for_each(|(key, &count)| self.add(key, count));
         Ok(())

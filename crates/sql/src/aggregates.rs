@@ -4,6 +4,7 @@
 mod dcr;
 mod k_anonymity;
 mod mia_score;
+mod sensitive;
 
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ use datafusion::logical_expr::{AggregateUDF, Expr};
 pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
     vec![
         Arc::new(AggregateUDF::from(k_anonymity::KAnonymity::default())),
+        Arc::new(AggregateUDF::from(sensitive::Sensitive::l_diversity())),
+        Arc::new(AggregateUDF::from(sensitive::Sensitive::t_closeness())),
         Arc::new(AggregateUDF::from(dcr::Dcr::default())),
         Arc::new(AggregateUDF::from(mia_score::MiaScore::default())),
     ]

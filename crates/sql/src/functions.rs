@@ -1,12 +1,15 @@
 //! The registry of table functions. A function is one file here, one line below and one `.slt`.
 
+mod anonymity_report;
 mod common;
 mod dcr;
 pub(crate) mod hierarchies;
 mod hierarchy;
 mod k_anonymize;
+mod linkage_attack;
 mod listings;
 mod mia_score;
+mod released;
 mod synthesize;
 
 use crate::function::TableFunction;
@@ -16,6 +19,8 @@ pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &synthesize::Synthesize,
     &k_anonymize::KAnonymize,
     &hierarchy::HierarchyTable,
+    &anonymity_report::AnonymityReport,
+    &linkage_attack::LinkageAttack,
     &dcr::Dcr,
     &mia_score::MiaScore,
     &listings::Models,

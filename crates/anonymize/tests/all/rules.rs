@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Float32Array, Float64Array, TimestampMillisecondArray};
 use arrow::datatypes::DataType;
-use lookalike_anonymize::{OutputForm, Rule};
+use lookalike_anonymize::Rule;
 use lookalike_core::{ErrorKind, Stream, Streams, uniform};
 
 use crate::tables::{anonymize, below, frame, ints, strings, texts};
@@ -156,7 +156,7 @@ fn classes_show_the_labels_of_a_rule() {
     let frame = frame(vec![("age", ints(&[21, 24, 31, 38, 39, 25].map(Some)))], None);
     let hierarchy = Rule::parse("widths(5, 10)").unwrap().hierarchy(&frame.columns()[0]).unwrap();
     let release = anonymize(&frame, &[Some(hierarchy)], 2, 0.0).unwrap();
-    let array = release.render(0, &frame, OutputForm::Interval).unwrap();
+    let array = render(&release, 0);
     // [20, 30) holds 21 24 | 25 and [30, 40) holds 31 | 38 39: no five years of both have two people.
     let shown: Vec<_> = release.class_of.iter().map(|&c| texts(&array)[c as usize].unwrap()).collect();
     assert_eq!(shown, ["[20, 30)", "[20, 30)", "[30, 40)", "[30, 40)", "[30, 40)", "[20, 30)"]);
