@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 use lookalike_anonymize::Rule;
 use lookalike_core::{ErrorKind, Stream, Streams, uniform};
 
-use crate::tables::{anonymize, below, frame, ints, strings, texts};
+use crate::tables::{anonymize, below, frame, ints, render, strings, texts};
 
 fn label(rule: &str, value: &str, level: usize) -> String {
     let mut label = String::new();

@@ -103,7 +103,10 @@ impl lookalike_core::Host for JobHost {
 
     fn scratch(&self, purpose: &str) -> Result<Scratch> {
         let file = self.host.disk.create_tmp_file(purpose).map_err(|e| Error::resources(e.to_string()))?;
-        Ok(Scratch::new(file.path().to_path_buf(), Box::new(file)))
+        let path = file.path().map(std::path::Path::to_path_buf).ok_or_else(|| {
+            Error::resources(format!("{purpose}: temporary files of this session have no path to write to"))
+        })?;
+        Ok(Scratch::new(path, Box::new(file)))
     }
 
     fn progress(&self, phase: &'static str, done: u64, total: u64) {

@@ -132,7 +132,12 @@ impl Plan {
 }
 
 /// Inputs that hold hierarchies, one entry a quasi-identifier and sensitive column, and the population's.
-fn other_inputs(call: &Call, quasi: &[String], sensitive: &[String]) -> Result<(Vec<Option<usize>>, Option<usize>)> {
+fn other_inputs(
+    call: &Call,
+    quasi: &[String],
+    sensitive: &[String],
+    rules: &[Option<Rule>],
+) -> Result<(Vec<Option<usize>>, Option<usize>)> {
     let mut hierarchies = vec![None; quasi.len() + sensitive.len()];
     if let Some(Value::Map(entries)) = call.options.get("hierarchies") {
         for (column, _) in entries {
