@@ -2,6 +2,7 @@
 
 mod gather;
 mod host;
+mod kept;
 
 use std::any::Any;
 use std::fmt;
@@ -28,6 +29,7 @@ use crate::error::engine_error;
 use crate::function::{Call, Operation, Output, TableFunction};
 pub(crate) use gather::encode_together;
 use host::{CancelOnDrop, Host};
+pub(crate) use kept::Kept;
 
 /// A result and the surroundings it was made in, whose memory it holds.
 struct Ready {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use lookalike_core::{EncodeSpec, Error, FrameBuilder, Job, Options, ParamSpec, Reservation, Result};
+use lookalike_core::{EncodeSpec, Error, FrameBuilder, Job, Options, ParamSpec, Reservation, Result, SpilledFrame};
+
+use crate::exec::Kept;
 
 /// A positional relation argument.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +81,8 @@ pub struct Want {
     pub keep: Option<Vec<usize>>,
     /// Cast the columns to the types they have here, by name, before encoding.
     pub like: Option<SchemaRef>,
+    /// Whether the rows may go to disk when memory gets scarce. Not for rows with a unit.
+    pub spill: bool,
 }
 
 /// One input, read completely.
@@ -90,6 +94,17 @@ pub struct Gathered {
     pub batches: Vec<RecordBatch>,
     /// Memory held for both.
     pub memory: Vec<Reservation>,
+    /// The rows on disk instead, when memory was scarce.
+    pub(crate) spilled: Option<Spilled>,
+}
+
+/// One input on disk: the same rows in the same order in both.
+#[derive(Debug, Default)]
+pub(crate) struct Spilled {
+    /// Encoded columns.
+    pub frames: Vec<SpilledFrame>,
+    /// The kept columns.
+    pub kept: Vec<Kept>,
 }
 
 /// What a call does with its inputs.

@@ -1,32 +1,47 @@
 //! Reads inputs completely: all partitions at once, encoded on the way, every byte reserved.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::runtime::JoinSet;
+use datafusion::common::runtime::{JoinSet, SpawnedTask};
 use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, SendableRecordBatchStream};
 use futures::StreamExt;
-use lookalike_core::{Error, Frame, FrameBuilder, Job, Reservation, encode};
+use lookalike_core::{Error, ErrorKind, Frame, FrameBuilder, Job, Reservation, SpilledFrame, encode};
 
 use super::host::Host;
+use super::kept::{BatchFile, Kept};
 use crate::error::engine_error;
-use crate::function::{Gathered, Want};
+use crate::function::{Gathered, Spilled, Want};
 
+/// Rows of a chunk on disk.
+const CHUNK: usize = 1 << 16;
+
+/// Rows of one partition.
+#[derive(Default)]
 struct Part {
+    pieces: Vec<Piece>,
+    spilled: Option<Spilled>,
+    memory: Option<Reservation>,
+}
+
+/// Rows in memory.
+#[derive(Default)]
+struct Piece {
     builder: Option<FrameBuilder>,
     batches: Vec<RecordBatch>,
-    memory: Reservation,
 }
 
 /// Inputs on their way in.
 pub(super) struct Streams {
     tasks: JoinSet<Result<(usize, usize, Part)>>,
     inputs: usize,
+    host: Arc<Host>,
 }
 
 /// Starts reading every partition of every input.
@@ -45,44 +60,112 @@ pub(super) fn start(
             pending.push((i, partition, role.clone(), stream, want.clone()));
         }
     }
+    // Once one partition goes to disk, all do: the memory of the others is what it lacks.
+    let scarce = Arc::new(AtomicBool::new(false));
     let mut tasks = JoinSet::new();
     for (i, partition, role, stream, want) in pending {
-        let job = host.job(host.cancel());
         let time = host.time("input_time");
         let place = format!("{function}: relation '{role}'");
+        let reader = Reader { want, place, host: Arc::clone(host), scarce: Arc::clone(&scarce) };
         tasks.spawn(async move {
             let _timer = time.timer();
-            read(stream, want, &place, &job).await.map(|part| (i, partition, part))
+            reader.read(stream).await.map(|part| (i, partition, part))
         });
     }
-    Ok(Streams { tasks, inputs: inputs.len() })
+    Ok(Streams { tasks, inputs: inputs.len(), host: Arc::clone(host) })
 }
 
-async fn read(mut stream: SendableRecordBatchStream, want: Want, place: &str, job: &Job) -> Result<Part> {
-    let place = |e: Error| engine_error(e.within(place));
-    let target = want.like.as_ref().map(|like| common_schema(&stream.schema(), like));
-    let schema = target.clone().unwrap_or_else(|| stream.schema());
-    let mut builder = want.encode.map(|spec| FrameBuilder::new(schema, spec)).transpose().map_err(place)?;
-    let mut memory = job.reserve(0, "input rows").map_err(place)?;
-    let (mut batches, mut kept) = (Vec::new(), 0);
-    while let Some(batch) = stream.next().await {
-        let batch = batch?;
-        if let Some(builder) = &mut builder {
-            let converted = match &target {
-                Some(target) => convert(&batch, target).map_err(place)?,
-                None => batch.clone(),
-            };
-            builder.push(&converted).map_err(place)?;
+struct Reader {
+    want: Want,
+    place: String,
+    host: Arc<Host>,
+    scarce: Arc<AtomicBool>,
+}
+
+impl Reader {
+    async fn read(&self, mut stream: SendableRecordBatchStream) -> Result<Part> {
+        let place = |e: Error| engine_error(e.within(&self.place));
+        let job = self.host.job(self.host.cancel());
+        let target = self.want.like.as_ref().map(|like| common_schema(&stream.schema(), like));
+        let schema = target.clone().unwrap_or_else(|| stream.schema());
+        let fresh = || {
+            let encode = self.want.encode.clone();
+            encode.map(|spec| FrameBuilder::new(Arc::clone(&schema), spec)).transpose().map_err(place)
+        };
+        let mut part = Part::default();
+        let mut piece = Piece { builder: fresh()?, batches: vec![] };
+        let mut memory = job.reserve(0, "input rows").map_err(place)?;
+        // Bytes of full pieces, and of the kept rows in the one that is being filled.
+        let (mut full, mut kept) = (0, 0);
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            if let Some(builder) = &mut piece.builder {
+                let converted = match &target {
+                    Some(target) => convert(&batch, target).map_err(place)?,
+                    None => batch.clone(),
+                };
+                builder.push(&converted).map_err(place)?;
+            }
+            if let Some(columns) = &self.want.keep {
+                let batch = batch.project(columns)?;
+                kept += get_record_batch_memory_size(&batch);
+                piece.batches.push(batch);
+            }
+            let filled = kept + piece.builder.as_ref().map_or(0, FrameBuilder::memory);
+            let reserved = memory.resize(full + filled, "input rows");
+            if !self.want.spill {
+                reserved.map_err(place)?;
+                continue;
+            }
+            if filled > self.host.piece() {
+                part.pieces.push(std::mem::replace(&mut piece, Piece { builder: fresh()?, batches: vec![] }));
+                (full, kept) = (full + filled, 0);
+            }
+            match reserved {
+                Err(error) if error.kind() != ErrorKind::Resources => return Err(place(error)),
+                Err(_) => self.scarce.store(true, Ordering::Relaxed),
+                Ok(()) if self.host.is_crowded() => self.scarce.store(true, Ordering::Relaxed),
+                Ok(()) => {}
+            }
+            if self.scarce.load(Ordering::Relaxed) && !part.pieces.is_empty() {
+                part = self.spill(part, &job).await?;
+                full = 0;
+            }
+            // The piece being filled is small: if even that is not to be had, nothing is.
+            let filled = kept + piece.builder.as_ref().map_or(0, FrameBuilder::memory);
+            memory.resize(full + filled, "input rows").map_err(place)?;
         }
-        if let Some(columns) = &want.keep {
-            let batch = batch.project(columns)?;
-            kept += get_record_batch_memory_size(&batch);
-            batches.push(batch);
-        }
-        let bytes = kept + builder.as_ref().map_or(0, FrameBuilder::memory);
-        memory.resize(bytes, "input rows").map_err(place)?;
+        part.pieces.push(piece);
+        part.memory = Some(memory);
+        Ok(part)
     }
-    Ok(Part { builder, batches, memory })
+
+    /// Writes the pieces of a partition to disk.
+    async fn spill(&self, part: Part, job: &Job) -> Result<Part> {
+        let (job, place) = (job.clone(), self.place.clone());
+        let task = SpawnedTask::spawn_blocking(move || spill(part, &job));
+        let part = task.join().await.map_err(|e| DataFusionError::Internal(format!("writing rows panicked: {e}")))?;
+        part.map_err(|e| engine_error(e.within(place)))
+    }
+}
+
+fn spill(mut part: Part, job: &Job) -> Result<Part, Error> {
+    let spilled = part.spilled.get_or_insert_default();
+    for piece in part.pieces.drain(..) {
+        job.check()?;
+        if let Some(builder) = piece.builder {
+            // Pieces are small, and there is no memory left to ask for.
+            let frame = encode(vec![vec![builder]], &Job::unbounded())?.pop();
+            spilled.frames.extend(frame.map(|frame| SpilledFrame::write(&frame, job)).transpose()?);
+        }
+        match piece.batches.first() {
+            None => {}
+            // Rows without columns are numbers.
+            Some(first) if first.num_columns() == 0 => spilled.kept.extend(piece.batches.into_iter().map(Kept::Here)),
+            Some(_) => spilled.kept.extend(BatchFile::write(&piece.batches, CHUNK, job)?.into_kept()),
+        }
+    }
+    Ok(part)
 }
 
 /// The columns of `schema` with the types that `like` gives to those of the same name.
@@ -117,21 +200,40 @@ fn convert(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatch, Error
 }
 
 impl Streams {
-    /// Waits for the inputs.
+    /// Waits for the inputs. Where one partition of an input is on disk, all of them go there.
     pub async fn finish(mut self) -> Result<Vec<Gathered>> {
         let mut parts: Vec<(usize, usize, Part)> = Vec::new();
         while let Some(part) = self.tasks.join_next().await {
             parts.push(part.map_err(|e| DataFusionError::Internal(format!("reading an input panicked: {e}")))??);
         }
         parts.sort_by_key(|(input, partition, _)| (*input, *partition));
-        let mut gathered: Vec<Gathered> = (0..self.inputs).map(|_| Gathered::default()).collect();
-        for (input, _, part) in parts {
-            let into = &mut gathered[input];
-            into.builders.extend(part.builder);
-            into.batches.extend(part.batches);
-            into.memory.push(part.memory);
-        }
-        Ok(gathered)
+        let mut on_disk = vec![false; self.inputs];
+        parts.iter().for_each(|(input, _, part)| on_disk[*input] |= part.spilled.is_some());
+        let job = self.host.job(self.host.cancel());
+        let task = SpawnedTask::spawn_blocking(move || {
+            let mut gathered: Vec<Gathered> = on_disk.iter().map(|_| Gathered::default()).collect();
+            for (input, _, mut part) in parts {
+                let into = &mut gathered[input];
+                if on_disk[input] {
+                    let memory = part.memory.take();
+                    let spilled = into.spilled.get_or_insert_default();
+                    let more = spill(part, &job)?.spilled.unwrap_or_default();
+                    drop(memory);
+                    spilled.frames.extend(more.frames);
+                    spilled.kept.extend(more.kept);
+                    continue;
+                }
+                into.memory.extend(part.memory);
+                for piece in part.pieces {
+                    into.builders.extend(piece.builder);
+                    into.batches.extend(piece.batches);
+                }
+            }
+            Ok::<_, Error>(gathered)
+        });
+        let gathered =
+            task.join().await.map_err(|e| DataFusionError::Internal(format!("writing rows panicked: {e}")))?;
+        gathered.map_err(engine_error)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::DiskManager;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation, human_readable_size};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation, human_readable_size};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, Time};
 use lookalike_core::{Error, Job, Result, Scratch};
 
@@ -16,6 +16,7 @@ use crate::progress::Progress;
 pub(crate) struct Host {
     cancel: Arc<AtomicBool>,
     memory: MemoryReservation,
+    limit: MemoryLimit,
     disk: Arc<DiskManager>,
     peak: Gauge,
     metrics: ExecutionPlanMetricsSet,
@@ -28,6 +29,7 @@ impl Host {
         Self {
             cancel: Arc::default(),
             memory: MemoryConsumer::new(function).register(context.memory_pool()),
+            limit: context.memory_pool().memory_limit(),
             disk: Arc::clone(&context.runtime_env().disk_manager),
             peak: MetricBuilder::new(metrics).global_gauge("peak_memory_bytes"),
             metrics: metrics.clone(),
@@ -44,6 +46,24 @@ impl Host {
     /// A job that the given flag stops.
     pub fn job(self: &Arc<Self>, cancel: Arc<AtomicBool>) -> Job {
         Job::new(Arc::new(JobHost { host: Arc::clone(self), cancel }))
+    }
+
+    /// Whether so much of the memory is held that the rest may be needed for working on it.
+    pub fn is_crowded(&self) -> bool {
+        match self.limit {
+            MemoryLimit::Finite(limit) => self.memory.size() > limit / 2,
+            _ => false,
+        }
+    }
+
+    /// Bytes of rows that are written to disk at a time: little of the memory, because what the writing takes on top is not
+    /// reserved.
+    pub fn piece(&self) -> usize {
+        const LARGEST: usize = 32 << 20;
+        match self.limit {
+            MemoryLimit::Finite(limit) => (limit / 16).clamp(1 << 20, LARGEST),
+            _ => LARGEST,
+        }
     }
 
     /// A named time metric.

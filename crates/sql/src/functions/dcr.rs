@@ -88,6 +88,7 @@ impl Operation for Compare {
             encode: Some(spec.clone()),
             keep: (i == 0).then(|| self.kept.clone()),
             like: Some(Arc::clone(&self.like)),
+            spill: false,
         };
         self.specs.iter().enumerate().map(want).collect()
     }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::row::{RowConverter, SortField};
-use lookalike_anonymize::{AnonymizeParams, Attribute, Checked, Distance, Items, Method, Problem, anonymize};
-use lookalike_core::{Column, Error, Job, Options, ParamSpec, Result, Values, bytes_hash};
+use lookalike_anonymize::{
+    AnonymizeParams, Attribute, Checked, Distance, Hierarchy, Items, Method, Problem, Release, anonymize,
+    anonymize_on_disk,
+};
+use lookalike_core::{Column, Error, Job, Options, ParamSpec, Reservation, Result, SpilledRows, Values, bytes_hash};
 
 use super::hierarchies::hierarchy;
-use crate::exec::encode_together;
-use crate::function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
+use crate::exec::{Kept, encode_together};
+use crate::function::{Call, Gathered, Operation, Output, RelationSpec, Spilled, TableFunction, Want};
 
 mod options;
 mod plan;
@@ -45,7 +48,6 @@ impl TableFunction for KAnonymize {
 
     fn schema_options(&self) -> &'static [&'static str] {
         &[
-            "rules",
             "quasi_identifiers",
             "sensitive",
             "output",
@@ -87,6 +89,8 @@ impl Operation for Anonymize {
         let keep = |columns: &Vec<usize>| Want { keep: Some(columns.clone()), ..Want::default() };
         let mut wants: Vec<Want> = self.plan.kept.iter().map(keep).collect();
         wants[0].encode = Some(self.plan.spec.clone());
+        // Persons and populations are looked up at random: they stay in memory.
+        wants[0].spill = self.method.works_on_disk() && self.plan.spec.unit.is_none() && self.plan.population.is_none();
         if let Some(population) = self.plan.population {
             wants[population] = Want { encode: Some(self.plan.population_spec()), ..Want::default() };
         }
@@ -97,6 +101,9 @@ impl Operation for Anonymize {
         let plan = &self.plan;
         let population = plan.population.map(|place| std::mem::take(&mut inputs[place]));
         let tables = inputs.split_off(1);
+        if let Some(spilled) = inputs[0].spilled.take() {
+            return self.run_on_disk(spilled, &tables, job);
+        }
         let mut relations = encode_together(inputs.into_iter().chain(population).collect(), job)?.into_iter();
         let input = relations.next().ok_or_else(|| Error::internal("no input"))?;
         let population = relations.next();
@@ -108,27 +115,13 @@ impl Operation for Anonymize {
         if let Some(population) = &population {
             columns.iter_mut().zip(population.frame.columns()).try_for_each(|(c, p)| append(c, p))?;
         }
-        let hierarchies = (columns.iter().chain(&sensitive))
-            .zip(plan.hierarchies.iter().zip(&plan.rules))
-            .map(|(column, from)| match from {
-                (Some(i), _) => hierarchy(column, &tables[i - 1].batches).map(Some),
-                (None, Some(rule)) => rule.hierarchy(column).map_err(|e| e.within("rules")).map(Some),
-                (None, None) => Ok(None),
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let hierarchies = self.hierarchies(columns.iter().chain(&sensitive), &tables)?;
         let (of_quasi, of_sensitive) = hierarchies.split_at(plan.quasi);
         let attributes = sensitive
             .iter()
             .zip(of_sensitive)
-            .map(|(column, hierarchy)| {
-                let attribute = Attribute::new(column, hierarchy.as_ref())?;
-                Ok(match self.options.choice("t_distance").as_deref() {
-                    Some("equal") => attribute.with_distance(Distance::Equal),
-                    Some("ordered") => attribute.with_distance(Distance::Ordered),
-                    _ => attribute,
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
+            .map(|(column, hierarchy)| Ok(self.with_distance(Attribute::new(column, hierarchy.as_ref())?)));
+        let attributes = attributes.collect::<Result<Vec<_>>>()?;
         let items = Items::new(&columns, of_quasi, rows, units.as_ref(), attributes, order.as_deref(), job)?;
         let mut held = job.reserve(items.memory(), "ranked quasi-identifiers")?;
         drop((columns, sensitive, units, population));
@@ -142,12 +135,72 @@ impl Operation for Anonymize {
         }
         let release = anonymize(self.method, &mut problem, job)?;
         drop((problem, held));
-        let (schema, leaving) = (Arc::clone(&plan.schema), plan.leaving.clone());
-        Ok(Arc::new(Released::new(schema, leaving, plan.class_id, input.batches, release, memory, job)?))
+        self.released(input.batches.into_iter().map(Kept::Here).collect(), release, memory, job)
     }
 }
 
 impl Anonymize {
+    /// The same for an input that went to disk.
+    fn run_on_disk(&self, spilled: Spilled, tables: &[Gathered], job: &Job) -> Result<Arc<dyn Output>> {
+        let plan = &self.plan;
+        let rows = SpilledRows::new(spilled.frames)?;
+        job.count("rows", rows.lengths().sum());
+        // A hierarchy needs each value once.
+        let distinct = (0..rows.columns().len()).map(|c| match (&plan.hierarchies[c], &plan.rules[c]) {
+            (None, None) => Ok(rows.columns()[c].without_values()),
+            _ => rows.distinct(c),
+        });
+        let distinct = distinct.collect::<Result<Vec<Column>>>()?;
+        let hierarchies = self.hierarchies(distinct.iter(), tables)?;
+        let (of_quasi, of_sensitive) = hierarchies.split_at(plan.quasi);
+        let all: usize = rows.lengths().sum();
+        let _codes = job.reserve(4 * all * plan.sensitive, "sensitive values")?;
+        let attributes = of_sensitive.iter().enumerate().map(|(c, hierarchy)| {
+            Ok(self.with_distance(Attribute::from_disk(&rows, plan.quasi + c, hierarchy.as_ref())?))
+        });
+        let items = Items::on_disk(&rows, of_quasi, attributes.collect::<Result<Vec<_>>>()?, job)?;
+        let mut problem = Problem::new(items, criteria(&self.options, plan.sensitive)?, self.params, job)?;
+        let release = anonymize_on_disk(self.method, &rows, &mut problem, job)?;
+        drop(problem);
+        self.released(spilled.kept, release, vec![], job)
+    }
+
+    fn released(
+        &self,
+        kept: Vec<Kept>,
+        release: Release,
+        memory: Vec<Reservation>,
+        job: &Job,
+    ) -> Result<Arc<dyn Output>> {
+        let (schema, leaving) = (Arc::clone(&self.plan.schema), self.plan.leaving.clone());
+        Ok(Arc::new(Released::new(schema, leaving, self.plan.class_id, kept, release, memory, job)?))
+    }
+
+    /// The hierarchies of quasi-identifiers and sensitive columns.
+    fn hierarchies<'c>(
+        &self,
+        columns: impl Iterator<Item = &'c Column>,
+        tables: &[Gathered],
+    ) -> Result<Vec<Option<Hierarchy>>> {
+        let from = self.plan.hierarchies.iter().zip(&self.plan.rules);
+        columns
+            .zip(from)
+            .map(|(column, from)| match from {
+                (Some(i), _) => hierarchy(column, &tables[i - 1].batches).map(Some),
+                (None, Some(rule)) => rule.hierarchy(column).map_err(|e| e.within("rules")).map(Some),
+                (None, None) => Ok(None),
+            })
+            .collect()
+    }
+
+    fn with_distance(&self, attribute: Attribute) -> Attribute {
+        match self.options.choice("t_distance").as_deref() {
+            Some("equal") => attribute.with_distance(Distance::Equal),
+            Some("ordered") => attribute.with_distance(Distance::Ordered),
+            _ => attribute,
+        }
+    }
+
     /// A number a row from the content of the columns that leave unchanged.
     fn order(&self, batches: &[RecordBatch]) -> Result<Vec<u64>> {
         let mut order = Vec::new();

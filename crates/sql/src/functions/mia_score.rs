@@ -177,6 +177,7 @@ impl Operation for Score {
             encode: Some(spec.clone()),
             keep: self.kept.get(i).cloned(),
             like: Some(Arc::clone(&self.like)),
+            spill: false,
         };
         self.specs.iter().enumerate().map(want).collect()
     }

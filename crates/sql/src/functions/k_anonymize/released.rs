@@ -9,6 +9,7 @@ use lookalike_anonymize::{Release, SUPPRESSED};
 use lookalike_core::{Job, Reservation, Result};
 
 use super::plan::Leaving;
+use crate::exec::Kept;
 use crate::function::{Output, starts};
 
 /// What up to so many classes show is made once, and for every chunk anew beyond.
@@ -18,7 +19,7 @@ pub(super) struct Released {
     schema: SchemaRef,
     leaving: Vec<Leaving>,
     class_id: bool,
-    batches: Vec<RecordBatch>,
+    batches: Vec<Kept>,
     starts: Vec<u64>,
     first_rows: Vec<u64>,
     release: Release,
@@ -32,7 +33,7 @@ impl Released {
         schema: SchemaRef,
         leaving: Vec<Leaving>,
         class_id: bool,
-        batches: Vec<RecordBatch>,
+        batches: Vec<Kept>,
         release: Release,
         mut memory: Vec<Reservation>,
         job: &Job,
@@ -80,7 +81,7 @@ impl Output for Released {
     }
 
     fn chunk(&self, chunk: u64, _: &Job) -> Result<RecordBatch> {
-        let batch = &self.batches[chunk as usize];
+        let batch = self.batches[chunk as usize].load()?;
         let first = self.first_rows[chunk as usize] as usize;
         let all = &self.release.class_of[first..first + batch.num_rows()];
         let classes = UInt32Array::from_iter_values(all.iter().copied().filter(|&class| class != SUPPRESSED));
