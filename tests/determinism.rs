@@ -7,10 +7,39 @@ use tempfile::TempDir;
 use crate::support::{run, session, sorted_rows};
 
 /// One query a function; `heart` is the table whose files are shuffled.
-const QUERIES: [(&str, &str); 9] = [
+const QUERIES: [(&str, &str); 15] = [
     ("synthesize", "SELECT * FROM synthesize(heart, rows => 500, seed => 11)"),
     ("synthesize limit", "SELECT * FROM synthesize(heart, rows => 9000, seed => 11) LIMIT 5000"),
     ("k_anonymize", "SELECT * FROM k_anonymize(heart, k => 5, quasi_identifiers => ['age', 'sex'], class_id => true)"),
+    (
+        "k_anonymize by criteria",
+        "SELECT * FROM k_anonymize(heart, k => 3, l => 2, t => 0.4, sensitive => ['diagnosis', 'thal'], suppression_limit => 0.05, \
+         quasi_identifiers => ['age', 'sex', 'chol', 'oldpeak'], class_id => true, output => 'mean')",
+    ),
+    (
+        "k_anonymize, relaxed",
+        "SELECT * FROM k_anonymize(heart, method => 'mondrian_relaxed', k => 5, l => 2, sensitive => 'diagnosis', \
+         quasi_identifiers => ['age', 'sex', 'site'], class_id => true)",
+    ),
+    (
+        "k_anonymize by datafly",
+        "SELECT * FROM k_anonymize(heart, method => 'datafly', k => 5, suppression_limit => 0.05, class_id => true, \
+         quasi_identifiers => ['age', 'sex', 'site', 'cp'], rules => {'age': 'widths(5, 10, 20)'})",
+    ),
+    (
+        "k_anonymize, optimal",
+        "SELECT * FROM k_anonymize(heart, method => 'optimal', k => 5, alpha => 0.9, sensitive => 'diagnosis', class_id => true, \
+         suppression_limit => 0.05, quasi_identifiers => ['age', 'sex', 'site', 'cp'], rules => {'age': 'widths(5, 10, 20)'})",
+    ),
+    (
+        "k_anonymize by mdav",
+        "SELECT * FROM k_anonymize(heart, method => 'mdav', k => 5, quasi_identifiers => ['age', 'sex', 'chol', 'oldpeak'], \
+         class_id => true, output => 'mean')",
+    ),
+    (
+        "k_anonymize by k_member",
+        "SELECT * FROM k_anonymize(heart, method => 'k_member', k => 5, quasi_identifiers => ['age', 'sex', 'site'], class_id => true)",
+    ),
     (
         "anonymity_report",
         "SELECT * FROM anonymity_report(k_anonymize(train, k => 5, quasi_identifiers => ['age', 'sex', 'chol']), \

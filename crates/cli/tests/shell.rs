@@ -84,6 +84,25 @@ fn an_empty_result_keeps_its_columns() {
 }
 
 #[test]
+#[cfg(unix)]
+fn every_recipe_runs_to_its_end() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository");
+    let mut recipes = 0;
+    for recipe in fs::read_dir(root.join("sql/recipes")).expect("the recipes").map(|f| f.expect("a file").path()) {
+        // The data where the recipe looks for it, and what it writes elsewhere than in the repository.
+        let folder = folder();
+        std::os::unix::fs::symlink(root.join("tests"), folder.path().join("tests")).expect("a link");
+        let file = recipe.to_str().expect("UTF-8");
+        let output = run_in(&folder, &["-q", "-f", file]);
+        assert_eq!(output.status.code(), Some(0), "{file}: {}", stderr(&output));
+        let written: Vec<_> = fs::read_dir(folder.path().join("target")).expect("the recipe writes").collect();
+        assert!(!written.is_empty(), "{file}");
+        recipes += 1;
+    }
+    assert!(recipes >= 4);
+}
+
+#[test]
 fn counts_go_to_stderr_and_only_without_q() {
     let output = run(&["--format", "csv", "-c", "SELECT 1 AS a"]);
     assert_eq!(stdout(&output), "a\n1\n");
