@@ -79,9 +79,10 @@ fn reference() -> String {
         }
         options(&mut out, &function.options());
         if function.name() == "k_anonymize" {
-            out.push_str("| method | what it does | source |\n|---|---|---|\n");
+            out.push_str("| method | what it does | cost | source |\n|---|---|---|---|\n");
             for method in METHODS {
-                let _ = writeln!(out, "| `{}` | {} | {} |", method.name(), method.summary(), method.source());
+                let cells = [method.summary(), method.cost(), method.source()].map(|c| c.replace('|', "\\|"));
+                let _ = writeln!(out, "| `{}` | {} |", method.name(), cells.join(" | "));
             }
             out.push('\n');
         }

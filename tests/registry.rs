@@ -182,7 +182,7 @@ async fn listings_are_the_registries() -> Result<()> {
 }
 
 /// A call of every table function, with every kind of option and every way to give a relation.
-const CALLS: [(&str, &str); 13] = [
+const CALLS: [(&str, &str); 14] = [
     (
         "synthesize",
         "SELECT * FROM synthesize(heart, rows => 300, seed => 1, identifiers => ['id'], filter_copies => true)",
@@ -231,6 +231,7 @@ const CALLS: [(&str, &str); 13] = [
     ),
     ("lookalike_models", "SELECT * FROM lookalike_models()"),
     ("lookalike_attacks", "SELECT name, option FROM lookalike_attacks()"),
+    ("lookalike_methods", "SELECT name, cost FROM lookalike_methods()"),
     ("lookalike_functions", "SELECT count(*) FROM lookalike_functions() WHERE option = 'seed'"),
 ];
 

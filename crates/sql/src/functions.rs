@@ -25,6 +25,7 @@ pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &mia_score::MiaScore,
     &listings::Models,
     &listings::Attacks,
+    &listings::Methods,
     &listings::Functions,
 ];
 

@@ -1,9 +1,10 @@
-//! LOOKALIKE_MODELS(), LOOKALIKE_ATTACKS(), LOOKALIKE_FUNCTIONS(): what is registered, as rows.
+//! LOOKALIKE_MODELS(), LOOKALIKE_ATTACKS(), LOOKALIKE_METHODS(), LOOKALIKE_FUNCTIONS(): what is registered, as rows.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use lookalike_anonymize::{METHODS, Method};
 use lookalike_attacks::ATTACKS;
 use lookalike_core::{Job, ParamSpec, Result};
 use lookalike_models::MODELS;
@@ -38,21 +39,35 @@ fn rows(name: &str, summary: &str, source: Option<&str>, params: &[ParamSpec]) -
         .collect()
 }
 
-fn batch(rows: &[Row]) -> Result<RecordBatch> {
+fn batch(rows: impl Iterator<Item = Row>) -> Result<RecordBatch> {
+    let rows: Vec<Row> = rows.collect();
     let column = |i: usize| Arc::new(rows.iter().map(|r| r[i].clone()).collect::<StringArray>()) as ArrayRef;
     Ok(RecordBatch::try_new(schema(), (0..COLUMNS.len()).map(column).collect())?)
 }
 
 #[derive(Debug)]
-struct Listing(Vec<Row>);
+struct Listing(RecordBatch);
 
 impl Operation for Listing {
     fn wants(&self) -> Vec<Want> {
         vec![]
     }
     fn run(&self, _: Vec<Gathered>, _: &Job) -> Result<Arc<dyn Output>> {
-        Ok(Arc::new(Batches::new(vec![batch(&self.0)?])))
+        Ok(Arc::new(Batches::new(vec![self.0.clone()])))
     }
+}
+
+/// The methods of K_ANONYMIZE, which have no parameters of their own: a row each.
+fn methods() -> Result<RecordBatch> {
+    let column = |text: fn(&'static dyn Method) -> &'static str| -> ArrayRef {
+        Arc::new(METHODS.iter().map(|m| Some(text(*m))).collect::<StringArray>())
+    };
+    Ok(RecordBatch::try_from_iter([
+        ("name", column(|m| m.name())),
+        ("summary", column(|m| m.summary())),
+        ("source", column(|m| m.source())),
+        ("cost", column(|m| m.cost())),
+    ])?)
 }
 
 macro_rules! listing {
@@ -75,10 +90,10 @@ macro_rules! listing {
                 vec![]
             }
             fn schema(&self, _: &Call) -> Result<SchemaRef> {
-                Ok(schema())
+                Ok($rows?.schema())
             }
             fn operation(&self, _: &Call) -> Result<Arc<dyn Operation>> {
-                Ok(Arc::new(Listing($rows)))
+                Ok(Arc::new(Listing($rows?)))
             }
         }
     };
@@ -88,17 +103,18 @@ listing!(
     Models,
     "lookalike_models",
     "The models of SYNTHESIZE with their parameters, one row a parameter.",
-    MODELS.iter().flat_map(|m| rows(m.name(), m.summary(), Some(m.source()), m.params())).collect()
+    batch(MODELS.iter().flat_map(|m| rows(m.name(), m.summary(), Some(m.source()), m.params())))
 );
 listing!(
     Attacks,
     "lookalike_attacks",
     "The attacks of MIA_SCORE with their parameters, one row a parameter.",
-    ATTACKS.iter().flat_map(|a| rows(a.name(), a.summary(), Some(a.source()), a.params())).collect()
+    batch(ATTACKS.iter().flat_map(|a| rows(a.name(), a.summary(), Some(a.source()), a.params())))
 );
+listing!(Methods, "lookalike_methods", "The methods of K_ANONYMIZE with what they cost, one row a method.", methods());
 listing!(
     Functions,
     "lookalike_functions",
     "The table functions with their options, one row an option.",
-    super::FUNCTIONS.iter().flat_map(|f| rows(f.name(), f.summary(), None, &f.options())).collect()
+    batch(super::FUNCTIONS.iter().flat_map(|f| rows(f.name(), f.summary(), None, &f.options())))
 );
