@@ -5,20 +5,28 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::row::{RowConverter, SortField};
-use lookalike_anonymize::{AnonymizeParams, Attribute, Checked, Distance, Items, Method, Problem, anonymize};
-use lookalike_core::{Column, Error, Job, Options, ParamSpec, Result, Values, bytes_hash};
+use lookalike_anonymize::{AnonymizeParams, Attribute, Checked, Distance, Items, Method, Problem, Release, anonymize};
+use lookalike_core::{
+    Column, Error, Frame, FrameBuilder, Job, Options, ParamSpec, Reservation, Result, Values, bytes_hash, encode,
+};
 
 use super::hierarchies::hierarchy;
 use crate::exec::encode_together;
 use crate::function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
 
+mod claim;
+mod items;
+mod noise;
 mod options;
 mod plan;
 mod released;
 
-use options::{OPTIONS, criteria, params};
+use items::recode;
+use lookalike_anonymize::itemsets::KmParams;
+use noise::Noise;
+use options::{criteria, params, without_classes};
 use plan::{Plan, method};
-use released::Released;
+use released::{Released, Replaced};
 
 /// K_ANONYMIZE as a table function.
 #[derive(Debug)]
@@ -40,7 +48,7 @@ impl TableFunction for KAnonymize {
     }
 
     fn options(&self) -> Vec<ParamSpec> {
-        OPTIONS.to_vec()
+        options::all()
     }
 
     fn schema_options(&self) -> &'static [&'static str] {
@@ -54,6 +62,9 @@ impl TableFunction for KAnonymize {
             "privacy_unit",
             "hierarchies",
             "t_distance",
+            "items",
+            "epsilon_columns",
+            "guarantee",
         ]
     }
 
@@ -63,9 +74,15 @@ impl TableFunction for KAnonymize {
 
     fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>> {
         let (plan, method) = (Plan::new(call)?, method(&call.options)?);
-        criteria(&call.options, plan.sensitive)?;
+        match plan.quasi {
+            0 => without_classes(&call.options)?,
+            _ => criteria(&call.options, plan.sensitive).map(drop)?,
+        }
         let params = params(&call.options, method.name())?;
-        Ok(Arc::new(Anonymize { plan, params, method, options: call.options.clone() }))
+        let km = items::params(&call.options, plan.lists_have_hierarchy())?;
+        let noise =
+            Noise::new(&call.options, plan.apart.columns.as_deref().unwrap_or_default(), call.required("input")?)?;
+        Ok(Arc::new(Anonymize { plan, params, method, km, noise, options: call.options.clone() }))
     }
 }
 
@@ -73,6 +90,8 @@ struct Anonymize {
     plan: Plan,
     params: Checked<AnonymizeParams>,
     method: &'static dyn Method,
+    km: Option<KmParams>,
+    noise: Option<Noise>,
     options: Options,
 }
 
@@ -86,7 +105,7 @@ impl Operation for Anonymize {
     fn wants(&self) -> Vec<Want> {
         let keep = |columns: &Vec<usize>| Want { keep: Some(columns.clone()), ..Want::default() };
         let mut wants: Vec<Want> = self.plan.kept.iter().map(keep).collect();
-        wants[0].encode = Some(self.plan.spec.clone());
+        wants[0].encode = (self.plan.quasi > 0).then(|| self.plan.spec.clone());
         if let Some(population) = self.plan.population {
             wants[population] = Want { encode: Some(self.plan.population_spec()), ..Want::default() };
         }
@@ -97,6 +116,11 @@ impl Operation for Anonymize {
         let plan = &self.plan;
         let population = plan.population.map(|place| std::mem::take(&mut inputs[place]));
         let tables = inputs.split_off(1);
+        if plan.quasi == 0 {
+            let Gathered { batches, memory, .. } = inputs.pop().unwrap_or_default();
+            let release = Release::of_everything(batches.iter().map(RecordBatch::num_rows).sum());
+            return self.leave(release, batches, &tables, memory, job);
+        }
         let mut relations = encode_together(inputs.into_iter().chain(population).collect(), job)?.into_iter();
         let input = relations.next().ok_or_else(|| Error::internal("no input"))?;
         let population = relations.next();
@@ -142,12 +166,65 @@ impl Operation for Anonymize {
         }
         let release = anonymize(self.method, &mut problem, job)?;
         drop((problem, held));
-        let (schema, leaving) = (Arc::clone(&plan.schema), plan.leaving.clone());
-        Ok(Arc::new(Released::new(schema, leaving, plan.class_id, input.batches, release, memory, job)?))
+        self.leave(release, input.batches, &tables, memory, job)
     }
 }
 
 impl Anonymize {
+    /// What leaves of the kept rows: beside the classes the recoded lists, the columns with noise and the guarantee.
+    fn leave(
+        &self,
+        release: Release,
+        batches: Vec<RecordBatch>,
+        tables: &[Gathered],
+        mut memory: Vec<Reservation>,
+        job: &Job,
+    ) -> Result<Arc<dyn Output>> {
+        let plan = &self.plan;
+        let (mut replaced, mut claims) = (Replaced::default(), Vec::from_iter(release.guarantee()));
+        let (apart, _held) = self.apart(&batches, job)?;
+        if let (Some(params), Some((list, column))) = (self.km, &plan.items) {
+            let hierarchy = |codes: &Column| match (plan.hierarchies.last(), plan.rules.last()) {
+                (Some(Some(table)), _) => hierarchy(codes, &tables[table - 1].batches).map(Some),
+                (_, Some(Some(rule))) => rule.hierarchy(codes).map_err(|e| e.within("rules")).map(Some),
+                _ => Ok(None),
+            };
+            let unit = if apart.units().is_some() { "person" } else { "row" };
+            let (lists, recoded) =
+                recode((&batches, *column), (&release.class_of, apart.units()), hierarchy, params, job)
+                    .map_err(|e| e.within(format!("items: column '{}'", list.name)))?;
+            replaced.lists = Some(lists);
+            claims.push(recoded.guarantee(unit));
+        }
+        if let Some(noise) = &self.noise {
+            let (columns, claim, held) = noise.release(&apart, release.smallest_class(), job)?;
+            replaced.noise = columns;
+            claims.push(claim);
+            memory.push(held);
+        }
+        if let Some(note) = &release.note {
+            job.warn(note);
+        }
+        if plan.guarantee {
+            replaced.guarantee = Some(claim::row(&claims, release.note.as_deref())?);
+        }
+        let (schema, leaving) = (Arc::clone(&plan.schema), plan.leaving.clone());
+        Ok(Arc::new(Released::new(schema, leaving, plan.class_id, batches, release, replaced, memory, job)?))
+    }
+
+    /// The columns that leave with noise and the persons, out of the kept rows: no class knows of them.
+    fn apart(&self, batches: &[RecordBatch], job: &Job) -> Result<(Frame, Reservation)> {
+        let mut held = job.reserve(0, "columns with noise and persons")?;
+        let mut builder = FrameBuilder::new(Arc::clone(&self.plan.kept_schema), self.plan.apart.clone())?;
+        for batch in batches {
+            builder.push(batch)?;
+            held.resize(builder.memory(), "columns with noise and persons")?;
+        }
+        let frame = encode(vec![vec![builder]], job)?.pop().ok_or_else(|| Error::internal("no input"))?;
+        held.resize(frame.memory(), "columns with noise and persons")?;
+        Ok((frame, held))
+    }
+
     /// A number a row from the content of the columns that leave unchanged.
     fn order(&self, batches: &[RecordBatch]) -> Result<Vec<u64>> {
         let mut order = Vec::new();
