@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::row::{RowConverter, SortField};
+use lookalike_anonymize::itemsets::KmParams;
 use lookalike_anonymize::{AnonymizeParams, Attribute, Checked, Distance, Items, Method, Problem, Release, anonymize};
 use lookalike_core::{
     Column, Error, Frame, FrameBuilder, Job, Options, ParamSpec, Reservation, Result, Values, bytes_hash, encode,
@@ -22,7 +23,6 @@ mod plan;
 mod released;
 
 use items::recode;
-use lookalike_anonymize::itemsets::KmParams;
 use noise::Noise;
 use options::{criteria, params, without_classes};
 use plan::{Plan, method};
