@@ -208,8 +208,7 @@ impl Anonymize {
         if plan.guarantee {
             replaced.guarantee = Some(claim::row(&claims, release.note.as_deref())?);
         }
-        let (schema, leaving) = (Arc::clone(&plan.schema), plan.leaving.clone());
-        Ok(Arc::new(Released::new(schema, leaving, plan.class_id, batches, release, replaced, memory, job)?))
+        Ok(Arc::new(Released::new(plan, batches, release, replaced, memory, job)?))
     }
 
     /// The columns that leave with noise and the persons, out of the kept rows: no class knows of them.

@@ -9,7 +9,7 @@ use lookalike_anonymize::{Release, SUPPRESSED};
 use lookalike_core::{Error, Job, Reservation, Result};
 
 use super::items::Lists;
-use super::plan::Leaving;
+use super::plan::{Leaving, Plan};
 use crate::function::{Output, starts};
 
 /// Columns that leave with other values than they came with.
@@ -40,9 +40,7 @@ pub(super) struct Released {
 
 impl Released {
     pub fn new(
-        schema: SchemaRef,
-        leaving: Vec<Leaving>,
-        class_id: bool,
+        plan: &Plan,
         batches: Vec<RecordBatch>,
         release: Release,
         replaced: Replaced,
@@ -65,6 +63,7 @@ impl Released {
             classes.iter().filter(|&&c| c != SUPPRESSED).count() as u64
         });
         let starts = starts(kept);
+        let (schema, leaving, class_id) = (Arc::clone(&plan.schema), plan.leaving.clone(), plan.class_id);
         Ok(Self { schema, leaving, class_id, batches, starts, first_rows, release, replaced, ready, _memory: memory })
     }
 
