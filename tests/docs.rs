@@ -67,6 +67,8 @@ fn reference() -> String {
     );
     page(&mut out, "Arguments", "functions/arguments");
     page(&mut out, "Column types", "functions/types");
+    page(&mut out, "Lists of codes in K_ANONYMIZE", "functions/k_anonymize_items");
+    page(&mut out, "Noise and guarantees in K_ANONYMIZE", "functions/k_anonymize_epsilon");
     out.push_str("## Table functions\n\n");
     for function in FUNCTIONS {
         page(&mut out, function.name(), &format!("functions/{}", function.name()));

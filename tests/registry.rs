@@ -34,7 +34,8 @@ use crate::slt::files;
 use crate::support::{TABLES, rows, run, session, sorted_rows};
 
 /// Pages that belong to no single entry.
-const COMMON: [&str; 2] = ["functions/arguments", "functions/types"];
+const COMMON: [&str; 4] =
+    ["functions/arguments", "functions/types", "functions/k_anonymize_items", "functions/k_anonymize_epsilon"];
 
 /// The header of a page below `sql/`, without comment signs.
 pub fn header(page: &str) -> String {
@@ -182,7 +183,7 @@ async fn listings_are_the_registries() -> Result<()> {
 }
 
 /// A call of every table function, with every kind of option and every way to give a relation.
-const CALLS: [(&str, &str); 14] = [
+const CALLS: [(&str, &str); 16] = [
     (
         "synthesize",
         "SELECT * FROM synthesize(heart, rows => 300, seed => 1, identifiers => ['id'], filter_copies => true)",
@@ -195,6 +196,18 @@ const CALLS: [(&str, &str); 14] = [
     (
         "k_anonymize",
         "SELECT * FROM k_anonymize(heart, k => 5, quasi_identifiers => ['age', 'sex'], rules => {'age': 'widths(5, 10)'})",
+    ),
+    (
+        "k_anonymize",
+        "SELECT * FROM k_anonymize((SELECT id, age, [cp, site] AS codes FROM heart), k => 5, items => 'codes', m => 2, \
+         rules => {'codes': 'prefix(4, 1)'}, item_suppression_limit => 0.1, guarantee => true)",
+    ),
+    // Noise that is 0 but with a probability below 1e-10, so that two runs agree.
+    (
+        "k_anonymize",
+        "SELECT * FROM k_anonymize((SELECT id, age, sex, id % 2 AS n FROM heart), k => 5, quasi_identifiers => ['age'], \
+         epsilon => 100, epsilon_columns => ['sex', 'n'], bounds => {'sex': ['Female', 'Male'], 'n': [0, 1]}, \
+         epsilon_nulls => 'sex')",
     ),
     ("hierarchy", "SELECT * FROM hierarchy(heart, column => 'age', rule => 'widths(5, 10)')"),
     // A scalar that takes a table along.

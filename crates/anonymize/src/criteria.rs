@@ -376,11 +376,20 @@ impl Criteria {
     /// The first criterion that a class breaks, in words with what it reaches.
     pub fn broken(&self, class: &ClassFigures<'_>, attributes: &[Attribute]) -> Option<String> {
         let broken = self.all.iter().find(|c| !c.holds(class, attributes))?;
-        let column = match broken.needs() {
-            Needs::Values(a) => format!(" in column '{}'", attributes[a].name()),
-            _ => String::new(),
-        };
-        Some(format!("{broken}{column} (reached: {})", broken.reached(class, attributes)))
+        let reached = broken.reached(class, attributes);
+        Some(format!("{} (reached: {reached})", describe(broken.as_ref(), attributes)))
+    }
+
+    /// Every criterion in words with the column it looks at, k-anonymity first.
+    pub fn described(&self, attributes: &[Attribute]) -> Vec<String> {
+        self.iter().map(|c| describe(c, attributes)).collect()
+    }
+}
+
+fn describe(criterion: &dyn Criterion, attributes: &[Attribute]) -> String {
+    match criterion.needs() {
+        Needs::Values(a) => format!("{criterion} in column '{}'", attributes[a].name()),
+        _ => criterion.to_string(),
     }
 }
 

@@ -216,7 +216,7 @@ impl EpsilonPlan {
         let nullable = if is_public { attribute.nullable } else { missing > 0 };
         if missing > 0 && !nullable {
             return Err(Error::data(format!(
-                "bounds: column '{name}' is NULL in {missing} rows, and its bounds do not allow NULL: allow it there, or \
+                "bounds: column '{name}' is NULL in {missing} rows, and its bounds do not allow NULL: name it in epsilon_nulls, or \
                  filter them out with WHERE {name} IS NOT NULL"
             )));
         }

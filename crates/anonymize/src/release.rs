@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use arrow::array::ArrayRef;
-use lookalike_core::{Error, Job, Result, SpilledRows};
+use lookalike_core::{Error, Guarantee, Job, Result, SpilledRows};
 use rayon::prelude::*;
 
 use crate::problem::SUPPRESSED;
@@ -29,6 +29,15 @@ pub struct Release {
     /// What the caller should know about the search, such as a time budget that ran out.
     pub note: Option<String>,
     shown: Vec<Shown>,
+    earned: Option<Earned>,
+}
+
+/// What was checked on the classes.
+#[derive(Debug)]
+struct Earned {
+    /// The criteria in words, k-anonymity first.
+    criteria: Vec<String>,
+    unit: &'static str,
 }
 
 /// Solves a problem by a method. All criteria are checked on what the classes show, classes that read the same counted
@@ -57,7 +66,10 @@ fn solve(
     let mut dropping = problem.budget > 0;
     loop {
         match divide(problem)?.settle(problem, job)? {
-            Ok(release) => {
+            Ok(mut release) => {
+                let unit = if problem.items.has_units() { "person" } else { "row" };
+                release.earned =
+                    Some(Earned { criteria: problem.criteria.described(problem.items.attributes()), unit });
                 job.count("classes", release.classes.len());
                 job.count("rows_suppressed", release.suppressed());
                 return Ok(release);
@@ -80,7 +92,32 @@ fn solve(
 impl Release {
     /// Classes with what they show and the class of every row.
     pub(crate) fn new(class_of: Vec<u32>, classes: Vec<Class>, shown: Vec<Shown>) -> Self {
-        Self { class_of, classes, note: None, shown }
+        Self { class_of, classes, note: None, shown, earned: None }
+    }
+
+    /// All rows in one class that shows nothing, where there is no quasi-identifier. It earns no guarantee.
+    pub fn of_everything(rows: usize) -> Self {
+        Self::new(vec![0; rows], vec![Class { rows, units: rows }], vec![])
+    }
+
+    /// The claim that the check of all criteria earned, with the k that was reached; `None` for a release that was not
+    /// checked.
+    pub fn guarantee(&self) -> Option<Guarantee> {
+        let Earned { criteria, unit } = self.earned.as_ref()?;
+        let k = self.smallest_class();
+        Some(Guarantee {
+            k: Some(k),
+            epsilon: None,
+            delta: 0.0,
+            unit,
+            neighbours: format!("the {unit}s of a class, for somebody who knows their quasi-identifiers"),
+            statement: format!(
+                "each combination of the generalised quasi-identifiers is shared by at least {k} {unit}s, and what reads \
+                 the same fulfils {}, which bounds nothing that columns beside the quasi-identifiers and the sensitive \
+                 ones tell",
+                criteria.join(", ")
+            ),
+        })
     }
 
     /// Drops what breaks a criterion, as long as the budget lasts; otherwise the criterion that is broken.
@@ -135,7 +172,7 @@ impl Release {
             one.append(&ranks, &ranges);
             shown.push(one);
         }
-        Ok(Self { class_of, classes, note: grouping.note.clone(), shown })
+        Ok(Self { note: grouping.note.clone(), ..Self::new(class_of, classes, shown) })
     }
 
     /// Classes that break a criterion with all that read the same, and which.

@@ -69,6 +69,12 @@ impl ProgressSink for ProgressLine {
         });
     }
 
+    /// Shown even where the line is not.
+    fn warn(&self, message: &str) {
+        self.clear();
+        draw(&format!("warning: {message}\n"));
+    }
+
     fn finish(&self) {
         self.clear();
     }

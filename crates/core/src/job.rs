@@ -16,6 +16,8 @@ pub trait Host: Send + Sync {
     fn count(&self, counter: &'static str, n: usize);
     /// Says how far a long phase has come.
     fn progress(&self, phase: &'static str, done: u64, total: u64);
+    /// Hands the user a message that the result does not hold, such as that a search was cut short.
+    fn warn(&self, _message: &str) {}
     /// A temporary file for `purpose`; an error of kind resources says why there is none. In the system's folder unless
     /// the surroundings have one of their own.
     fn scratch(&self, _purpose: &str) -> Result<Scratch> {
@@ -73,6 +75,11 @@ impl Job {
     /// A temporary file for what memory does not hold; `purpose` says what.
     pub fn scratch(&self, purpose: &str) -> Result<Scratch> {
         self.host.scratch(purpose)
+    }
+
+    /// Hands the user a message that the result does not hold, such as that a search was cut short.
+    pub fn warn(&self, message: &str) {
+        self.host.warn(message);
     }
 
     /// Says how far a long phase has come.

@@ -81,6 +81,8 @@ pub enum ParamKind {
     Relations,
     /// `{column: 'string', ...}`.
     Texts,
+    /// `{column: [constant, ...], ...}`.
+    Lists,
 }
 
 impl ParamKind {
@@ -95,6 +97,7 @@ impl ParamKind {
             ParamKind::Relation => "relation",
             ParamKind::Relations => "{column: relation}",
             ParamKind::Texts => "{column: string}",
+            ParamKind::Lists => "{column: list}",
         }
     }
 
@@ -112,6 +115,7 @@ impl ParamKind {
             ParamKind::Relation => "a table name, a sub-query or a string holding a table name".into(),
             ParamKind::Relations => "a struct of table names such as {age: 'age_levels'}".into(),
             ParamKind::Texts => "a struct of strings such as {age: 'widths(5, 10)'}".into(),
+            ParamKind::Lists => "a struct of lists such as {age: [18, 90], city: ['Bonn', 'Ulm', 'other']}".into(),
         }
     }
 
@@ -127,6 +131,10 @@ impl ParamKind {
             (ParamKind::Relations | ParamKind::Texts, Value::Map(entries)) => {
                 entries.iter().all(|(_, v)| matches!(v, Value::Text(_)))
             }
+            (ParamKind::Lists, Value::Map(entries)) => entries.iter().all(|(_, v)| match v {
+                Value::List(items) => items.iter().all(|i| !matches!(i, Value::Null | Value::List(_) | Value::Map(_))),
+                _ => false,
+            }),
             _ => false,
         }
     }
@@ -290,6 +298,18 @@ impl Options {
             .collect()
     }
 
+    /// A struct of lists as keys and constants in the order written, empty when not set.
+    pub fn lists(&self, name: &str) -> Vec<(&str, &[Value])> {
+        let Some(Value::Map(entries)) = self.get(name) else { return vec![] };
+        entries
+            .iter()
+            .filter_map(|(key, value)| match value {
+                Value::List(items) => Some((key.as_str(), items.as_slice())),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// A list of strings, empty when not set.
     pub fn names(&self, name: &str) -> Vec<String> {
         match self.get(name) {
@@ -377,6 +397,7 @@ mod tests {
         },
         ParamSpec { name: "columns", kind: ParamKind::Names, default: Default::Unset("all"), purpose: "" },
         ParamSpec { name: "rules", kind: ParamKind::Texts, default: Default::Unset("none"), purpose: "" },
+        ParamSpec { name: "bounds", kind: ParamKind::Lists, default: Default::Unset("none"), purpose: "" },
     ];
 
     fn check(given: &[(&str, Value)]) -> Result<Options> {
@@ -386,8 +407,12 @@ mod tests {
     #[test]
     fn defaults_and_conversions() {
         let rules = Value::Map(vec![("age".into(), Value::Text("widths(5)".into()))]);
-        let given = [("k", Value::Int(5)), ("columns", Value::Text("age".into())), ("rules", rules)];
+        let ends = vec![Value::Int(18), Value::Float(90.5)];
+        let bounds = Value::Map(vec![("age".into(), Value::List(ends.clone()))]);
+        let given =
+            [("k", Value::Int(5)), ("columns", Value::Text("age".into())), ("rules", rules), ("bounds", bounds)];
         let options = check(&given).unwrap();
+        assert_eq!(options.lists("bounds"), [("age", ends.as_slice())]);
         assert_eq!(options.texts("rules"), [("age", "widths(5)")]);
         assert_eq!(options.texts("metric"), []);
         assert_eq!(options.int("k"), Some(5));
@@ -401,7 +426,7 @@ mod tests {
         for (given, message) in [
             (
                 vec![("sed", Value::Int(1))],
-                "unknown option 'sed'; did you mean 'seed'? (allowed: k, seed, metric, columns, rules)",
+                "unknown option 'sed'; did you mean 'seed'? (allowed: k, seed, metric, columns, rules, bounds)",
             ),
             (vec![("k", Value::Int(1))], "option 'k' is 1, allowed is an integer of at least 2"),
             (vec![("k", Value::Text("x".into()))], "option 'k' is 'x', allowed is an integer of at least 2"),
@@ -414,6 +439,14 @@ mod tests {
             (
                 vec![("k", Value::Int(2)), ("rules", Value::Map(vec![("age".into(), Value::Int(5))]))],
                 "option 'rules' is {age: 5}, allowed is a struct of strings such as {age: 'widths(5, 10)'}",
+            ),
+            (
+                vec![
+                    ("k", Value::Int(2)),
+                    ("bounds", Value::Map(vec![("age".into(), Value::List(vec![Value::Null]))])),
+                ],
+                "option 'bounds' is {age: [NULL]}, allowed is a struct of lists such as {age: [18, 90], city: ['Bonn', \
+                 'Ulm', 'other']}",
             ),
         ] {
             assert_eq!(check(&given).unwrap_err().message(), message);

@@ -9,6 +9,9 @@ use datafusion::prelude::SessionConfig;
 pub trait ProgressSink: Send + Sync {
     /// `done` of `total` steps of `phase` are behind us.
     fn update(&self, phase: &str, done: u64, total: u64);
+    /// Something that the user should know about the result of a function, which the message names: a search that was
+    /// cut short, a claim that does not hold.
+    fn warn(&self, _message: &str) {}
     /// The function has finished or failed.
     fn finish(&self);
 }

@@ -14,6 +14,7 @@ use crate::progress::Progress;
 
 /// Surroundings of one execution of an operator.
 pub(crate) struct Host {
+    function: String,
     cancel: Arc<AtomicBool>,
     memory: MemoryReservation,
     limit: MemoryLimit,
@@ -27,6 +28,7 @@ pub(crate) struct Host {
 impl Host {
     pub fn new(function: &str, metrics: &ExecutionPlanMetricsSet, context: &TaskContext) -> Self {
         Self {
+            function: function.to_string(),
             cancel: Arc::default(),
             memory: MemoryConsumer::new(function).register(context.memory_pool()),
             limit: context.memory_pool().memory_limit(),
@@ -132,6 +134,12 @@ impl lookalike_core::Host for JobHost {
     fn progress(&self, phase: &'static str, done: u64, total: u64) {
         if let Some(progress) = &self.host.progress {
             progress.0.update(phase, done, total);
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        if let Some(progress) = &self.host.progress {
+            progress.0.warn(&format!("{}: {message}", self.host.function));
         }
     }
 }

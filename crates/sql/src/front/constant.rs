@@ -75,10 +75,13 @@ fn parameter_type(kind: ParamKind) -> DataType {
         ParamKind::Int { .. } => DataType::Int64,
         ParamKind::Float { .. } => DataType::Float64,
         ParamKind::Names => DataType::new_list(DataType::Utf8, true),
-        // A parameter inside of a struct of strings is one of the strings.
-        ParamKind::Text | ParamKind::Choice(_) | ParamKind::Relation | ParamKind::Relations | ParamKind::Texts => {
-            DataType::Utf8
-        }
+        // A parameter inside of a struct is one of the strings; numbers of a list may be written as strings.
+        ParamKind::Text
+        | ParamKind::Choice(_)
+        | ParamKind::Relation
+        | ParamKind::Relations
+        | ParamKind::Texts
+        | ParamKind::Lists => DataType::Utf8,
     }
 }
 

@@ -5,23 +5,32 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::row::{RowConverter, SortField};
+use lookalike_anonymize::itemsets::KmParams;
 use lookalike_anonymize::{
     AnonymizeParams, Attribute, Checked, Distance, Hierarchy, Items, Method, Problem, Release, anonymize,
     anonymize_on_disk,
 };
-use lookalike_core::{Column, Error, Job, Options, ParamSpec, Reservation, Result, SpilledRows, Values, bytes_hash};
+use lookalike_core::{
+    Column, Error, Frame, FrameBuilder, Guarantee, Job, Options, ParamSpec, Reservation, Result, SpilledRows, Values,
+    bytes_hash, encode,
+};
 
 use super::hierarchies::hierarchy;
 use crate::exec::{Kept, encode_together};
 use crate::function::{Call, Gathered, Operation, Output, RelationSpec, Spilled, TableFunction, Want};
 
+mod claim;
+mod items;
+mod noise;
 mod options;
 mod plan;
 mod released;
 
-use options::{OPTIONS, criteria, params};
+use items::recode;
+use noise::Noise;
+use options::{criteria, params, without_classes};
 use plan::{Plan, method};
-use released::Released;
+use released::{Released, Replaced};
 
 /// K_ANONYMIZE as a table function.
 #[derive(Debug)]
@@ -43,7 +52,7 @@ impl TableFunction for KAnonymize {
     }
 
     fn options(&self) -> Vec<ParamSpec> {
-        OPTIONS.to_vec()
+        options::all()
     }
 
     fn schema_options(&self) -> &'static [&'static str] {
@@ -56,6 +65,9 @@ impl TableFunction for KAnonymize {
             "privacy_unit",
             "hierarchies",
             "t_distance",
+            "items",
+            "epsilon_columns",
+            "guarantee",
         ]
     }
 
@@ -65,9 +77,15 @@ impl TableFunction for KAnonymize {
 
     fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>> {
         let (plan, method) = (Plan::new(call)?, method(&call.options)?);
-        criteria(&call.options, plan.sensitive)?;
+        match plan.quasi {
+            0 => without_classes(&call.options)?,
+            _ => criteria(&call.options, plan.sensitive).map(drop)?,
+        }
         let params = params(&call.options, method.name())?;
-        Ok(Arc::new(Anonymize { plan, params, method, options: call.options.clone() }))
+        let km = items::params(&call.options, plan.lists_have_hierarchy())?;
+        let noise =
+            Noise::new(&call.options, plan.apart.columns.as_deref().unwrap_or_default(), call.required("input")?)?;
+        Ok(Arc::new(Anonymize { plan, params, method, km, noise, options: call.options.clone() }))
     }
 }
 
@@ -75,6 +93,8 @@ struct Anonymize {
     plan: Plan,
     params: Checked<AnonymizeParams>,
     method: &'static dyn Method,
+    km: Option<KmParams>,
+    noise: Option<Noise>,
     options: Options,
 }
 
@@ -88,9 +108,14 @@ impl Operation for Anonymize {
     fn wants(&self) -> Vec<Want> {
         let keep = |columns: &Vec<usize>| Want { keep: Some(columns.clone()), ..Want::default() };
         let mut wants: Vec<Want> = self.plan.kept.iter().map(keep).collect();
-        wants[0].encode = Some(self.plan.spec.clone());
-        // Persons and populations are looked up at random: they stay in memory.
-        wants[0].spill = self.method.works_on_disk() && self.plan.spec.unit.is_none() && self.plan.population.is_none();
+        wants[0].encode = (self.plan.quasi > 0).then(|| self.plan.spec.clone());
+        // Persons, populations, lists and columns with noise are looked at as a whole: they stay in memory.
+        wants[0].spill = self.method.works_on_disk()
+            && self.plan.quasi > 0
+            && self.plan.spec.unit.is_none()
+            && self.plan.population.is_none()
+            && self.km.is_none()
+            && self.noise.is_none();
         if let Some(population) = self.plan.population {
             wants[population] = Want { encode: Some(self.plan.population_spec()), ..Want::default() };
         }
@@ -103,6 +128,11 @@ impl Operation for Anonymize {
         let tables = inputs.split_off(1);
         if let Some(spilled) = inputs[0].spilled.take() {
             return self.run_on_disk(spilled, &tables, job);
+        }
+        if plan.quasi == 0 {
+            let Gathered { batches, memory, .. } = inputs.pop().unwrap_or_default();
+            let release = Release::of_everything(batches.iter().map(RecordBatch::num_rows).sum());
+            return self.leave(release, batches, &tables, memory, job);
         }
         let mut relations = encode_together(inputs.into_iter().chain(population).collect(), job)?.into_iter();
         let input = relations.next().ok_or_else(|| Error::internal("no input"))?;
@@ -135,7 +165,7 @@ impl Operation for Anonymize {
         }
         let release = anonymize(self.method, &mut problem, job)?;
         drop((problem, held));
-        self.released(input.batches.into_iter().map(Kept::Here).collect(), release, memory, job)
+        self.leave(release, input.batches, &tables, memory, job)
     }
 }
 
@@ -162,18 +192,7 @@ impl Anonymize {
         let mut problem = Problem::new(items, criteria(&self.options, plan.sensitive)?, self.params, job)?;
         let release = anonymize_on_disk(self.method, &rows, &mut problem, job)?;
         drop(problem);
-        self.released(spilled.kept, release, vec![], job)
-    }
-
-    fn released(
-        &self,
-        kept: Vec<Kept>,
-        release: Release,
-        memory: Vec<Reservation>,
-        job: &Job,
-    ) -> Result<Arc<dyn Output>> {
-        let (schema, leaving) = (Arc::clone(&self.plan.schema), self.plan.leaving.clone());
-        Ok(Arc::new(Released::new(schema, leaving, self.plan.class_id, kept, release, memory, job)?))
+        self.finish(release, spilled.kept, Replaced::default(), vec![], vec![], job)
     }
 
     /// The hierarchies of quasi-identifiers and sensitive columns.
@@ -199,6 +218,73 @@ impl Anonymize {
             Some("ordered") => attribute.with_distance(Distance::Ordered),
             _ => attribute,
         }
+    }
+
+    /// What leaves of the kept rows: beside the classes the recoded lists, the columns with noise and the guarantee.
+    fn leave(
+        &self,
+        release: Release,
+        batches: Vec<RecordBatch>,
+        tables: &[Gathered],
+        mut memory: Vec<Reservation>,
+        job: &Job,
+    ) -> Result<Arc<dyn Output>> {
+        let plan = &self.plan;
+        let (mut replaced, mut claims) = (Replaced::default(), vec![]);
+        let (apart, _held) = self.apart(&batches, job)?;
+        if let (Some(params), Some((list, column))) = (self.km, &plan.items) {
+            let hierarchy = |codes: &Column| match (plan.hierarchies.last(), plan.rules.last()) {
+                (Some(Some(table)), _) => hierarchy(codes, &tables[table - 1].batches).map(Some),
+                (_, Some(Some(rule))) => rule.hierarchy(codes).map_err(|e| e.within("rules")).map(Some),
+                _ => Ok(None),
+            };
+            let unit = if apart.units().is_some() { "person" } else { "row" };
+            let (lists, recoded) =
+                recode((&batches, *column), (&release.class_of, apart.units()), hierarchy, params, job)
+                    .map_err(|e| e.within(format!("items: column '{}'", list.name)))?;
+            replaced.lists = Some(lists);
+            claims.push(recoded.guarantee(unit));
+        }
+        if let Some(noise) = &self.noise {
+            let (columns, claim, held) = noise.release(&apart, release.smallest_class(), job)?;
+            replaced.noise = columns;
+            claims.push(claim);
+            memory.push(held);
+        }
+        self.finish(release, batches.into_iter().map(Kept::Here).collect(), replaced, claims, memory, job)
+    }
+
+    /// The output, with the guarantee that the release and its columns earned.
+    fn finish(
+        &self,
+        release: Release,
+        kept: Vec<Kept>,
+        mut replaced: Replaced,
+        more: Vec<Guarantee>,
+        memory: Vec<Reservation>,
+        job: &Job,
+    ) -> Result<Arc<dyn Output>> {
+        let claims: Vec<Guarantee> = release.guarantee().into_iter().chain(more).collect();
+        if let Some(note) = &release.note {
+            job.warn(note);
+        }
+        if self.plan.guarantee {
+            replaced.guarantee = Some(claim::row(&claims, release.note.as_deref())?);
+        }
+        Ok(Arc::new(Released::new(&self.plan, kept, release, replaced, memory, job)?))
+    }
+
+    /// The columns that leave with noise and the persons, out of the kept rows: no class knows of them.
+    fn apart(&self, batches: &[RecordBatch], job: &Job) -> Result<(Frame, Reservation)> {
+        let mut held = job.reserve(0, "columns with noise and persons")?;
+        let mut builder = FrameBuilder::new(Arc::clone(&self.plan.kept_schema), self.plan.apart.clone())?;
+        for batch in batches {
+            builder.push(batch)?;
+            held.resize(builder.memory(), "columns with noise and persons")?;
+        }
+        let frame = encode(vec![vec![builder]], job)?.pop().ok_or_else(|| Error::internal("no input"))?;
+        held.resize(frame.memory(), "columns with noise and persons")?;
+        Ok((frame, held))
     }
 
     /// A number a row from the content of the columns that leave unchanged.

@@ -6,11 +6,12 @@ use lookalike_anonymize::{
 };
 use lookalike_core::{Default, Error, Options, ParamKind, ParamSpec, Result};
 
-use crate::functions::common::{IDENTIFIERS, PRIVACY_UNIT, RULES};
+use super::{claim, items, noise};
+use crate::functions::common::{IDENTIFIERS, PRIVACY_UNIT, RULES, refuse_unused};
 
 const OUTPUTS: &[&str] = &["interval", "range", "mean"];
 
-pub(super) const OPTIONS: [ParamSpec; 26] = [
+const OPTIONS: [ParamSpec; 26] = [
     ParamSpec {
         name: "k",
         kind: ParamKind::Int { min: 2, max: i64::MAX },
@@ -20,7 +21,7 @@ pub(super) const OPTIONS: [ParamSpec; 26] = [
     ParamSpec {
         name: "quasi_identifiers",
         kind: ParamKind::Names,
-        default: Default::Required,
+        default: Default::Unset("required unless items is given"),
         purpose: "Columns an attacker may know from elsewhere: generalised until k persons share each combination.",
     },
     ParamSpec {
@@ -153,6 +154,22 @@ pub(super) const OPTIONS: [ParamSpec; 26] = [
     IDENTIFIERS,
     PRIVACY_UNIT,
 ];
+
+/// All options: those of the classes, then those of the other parts.
+pub(super) fn all() -> Vec<ParamSpec> {
+    let of_parts = items::OPTIONS.into_iter().chain(noise::OPTIONS);
+    OPTIONS.into_iter().chain(of_parts).chain([claim::GUARANTEE]).collect()
+}
+
+/// Options that do something without quasi-identifiers.
+const WITHOUT_CLASSES: [&str; 6] = ["k", "quasi_identifiers", "hierarchies", "rules", "identifiers", "privacy_unit"];
+
+/// Fails when an option is set that has no effect where there are no quasi-identifiers, and so no classes.
+pub(super) fn without_classes(options: &Options) -> Result<()> {
+    let of_classes: Vec<_> =
+        OPTIONS.into_iter().chain(noise::OPTIONS).filter(|o| !WITHOUT_CLASSES.contains(&o.name)).collect();
+    refuse_unused(options, [("quasi_identifiers", of_classes.as_slice())].into_iter(), |_| false)
+}
 
 /// How numbers are shown.
 pub(super) fn form(options: &Options) -> OutputForm {

@@ -6,11 +6,21 @@ use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordB
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::SchemaRef;
 use lookalike_anonymize::{Release, SUPPRESSED};
-use lookalike_core::{Job, Reservation, Result};
+use lookalike_core::{Error, Job, Reservation, Result};
 
-use super::plan::Leaving;
+use super::items::Lists;
+use super::plan::{Leaving, Plan};
 use crate::exec::Kept;
 use crate::function::{Output, starts};
+
+/// Columns that leave with other values than they came with.
+#[derive(Default)]
+pub(super) struct Replaced {
+    pub lists: Option<Lists>,
+    pub noise: Vec<ArrayRef>,
+    /// The guarantee in one row, where it leaves.
+    pub guarantee: Option<ArrayRef>,
+}
 
 /// What up to so many classes show is made once, and for every chunk anew beyond.
 const READY: usize = 1 << 16;
@@ -23,6 +33,7 @@ pub(super) struct Released {
     starts: Vec<u64>,
     first_rows: Vec<u64>,
     release: Release,
+    replaced: Replaced,
     /// What all classes show, a quasi-identifier each.
     ready: Option<Vec<ArrayRef>>,
     _memory: Vec<Reservation>,
@@ -30,11 +41,10 @@ pub(super) struct Released {
 
 impl Released {
     pub fn new(
-        schema: SchemaRef,
-        leaving: Vec<Leaving>,
-        class_id: bool,
+        plan: &Plan,
         batches: Vec<Kept>,
         release: Release,
+        replaced: Replaced,
         mut memory: Vec<Reservation>,
         job: &Job,
     ) -> Result<Self> {
@@ -54,7 +64,8 @@ impl Released {
             classes.iter().filter(|&&c| c != SUPPRESSED).count() as u64
         });
         let starts = starts(kept);
-        Ok(Self { schema, leaving, class_id, batches, starts, first_rows, release, ready, _memory: memory })
+        let (schema, leaving, class_id) = (Arc::clone(&plan.schema), plan.leaving.clone(), plan.class_id);
+        Ok(Self { schema, leaving, class_id, batches, starts, first_rows, release, replaced, ready, _memory: memory })
     }
 
     /// What the classes of some rows show of a quasi-identifier.
@@ -68,6 +79,18 @@ impl Released {
         let place = |class: &u32| different.partition_point(|d| d < class) as u32;
         let places = UInt32Array::from_iter_values(classes.values().iter().map(place));
         Ok(take(&self.release.render(column, &different)?, &places, None)?)
+    }
+}
+
+impl Replaced {
+    /// Some rows of a column that follow one another.
+    fn column(&self, leaving: Leaving, first: usize, rows: usize) -> Result<ArrayRef> {
+        let found = match leaving {
+            Leaving::Lists => self.lists.as_ref().map(|lists| lists.array(first, rows)).transpose()?,
+            Leaving::Noise(column) => self.noise.get(column).map(|array| array.slice(first, rows)),
+            Leaving::Generalised(_) | Leaving::Unchanged(_) => None,
+        };
+        found.ok_or_else(|| Error::internal("a column that leaves is missing"))
     }
 }
 
@@ -96,10 +119,17 @@ impl Output for Released {
                 (Leaving::Generalised(place), _) => self.shown(*place, &classes),
                 (Leaving::Unchanged(column), Some(rows)) => Ok(take(batch.column(*column), rows, None)?),
                 (Leaving::Unchanged(column), None) => Ok(Arc::clone(batch.column(*column))),
+                (replaced, left) => {
+                    let all = self.replaced.column(*replaced, first, all.len())?;
+                    left.as_ref().map_or(Ok(Arc::clone(&all)), |rows| Ok(take(&all, rows, None)?))
+                }
             })
             .collect::<Result<Vec<ArrayRef>>>()?;
         if self.class_id {
             columns.push(Arc::new(Int64Array::from_iter_values(classes.values().iter().map(|&c| i64::from(c)))));
+        }
+        if let Some(guarantee) = &self.replaced.guarantee {
+            columns.push(take(guarantee, &UInt32Array::from(vec![0; classes.len()]), None)?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(classes.len()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
