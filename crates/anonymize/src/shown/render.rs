@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, StringArray, StructArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, StringArray, StringBuilder, StructArray};
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields};
@@ -114,15 +114,26 @@ impl Shown {
         let lows = cast(&self.numbers(low)?, &DataType::Utf8)?;
         let highs = cast(&self.numbers(high)?, &DataType::Utf8)?;
         let ends = lows.as_string::<i32>().iter().zip(highs.as_string::<i32>());
-        let texts = classes.iter().zip(low.iter().zip(high)).zip(ends).map(|((&class, (low, high)), ends)| {
-            if *low == NULL {
-                return None;
+        let mut texts = StringBuilder::with_capacity(classes.len(), classes.len() * 12);
+        // One buffer for all: most of the time of a large release goes into its texts.
+        let mut text = String::new();
+        for ((&class, (low, high)), ends) in classes.iter().zip(low.iter().zip(high)).zip(ends) {
+            let (Some(lower), Some(upper), true) = (ends.0, ends.1, *low != NULL) else {
+                texts.append_null();
+                continue;
+            };
+            text.clear();
+            if low == high {
+                text.push_str(lower);
+            } else {
+                ["[", lower, ", ", upper, "]"].into_iter().for_each(|part| text.push_str(part));
             }
-            let (lower, upper) = (ends.0?, ends.1?);
-            let text = if low == high { lower.to_string() } else { format!("[{lower}, {upper}]") };
-            Some(or_null(text, self.missing[class as usize]))
-        });
-        Ok(Arc::new(texts.collect::<StringArray>()))
+            if self.missing[class as usize] {
+                text.push_str(OR_NULL);
+            }
+            texts.append_value(&text);
+        }
+        Ok(Arc::new(texts.finish()))
     }
 }
 
@@ -134,8 +145,11 @@ fn label_set(domain: &CategoryDomain, ranks: &[u32]) -> String {
     format!("{{{}}}", ranks.iter().map(|&r| label(domain, r)).collect::<Vec<_>>().join(", "))
 }
 
+/// What follows where missing values are mixed in.
+const OR_NULL: &str = " or NULL";
+
 fn or_null(text: String, mixed: bool) -> String {
-    if mixed { text + " or NULL" } else { text }
+    if mixed { text + OR_NULL } else { text }
 }
 
 fn range_fields(data_type: &DataType) -> Fields {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
-use datafusion::arrow::compute::take;
+use datafusion::arrow::compute::{interleave, take};
 use datafusion::arrow::datatypes::SchemaRef;
 use lookalike_anonymize::{Release, SUPPRESSED};
-use lookalike_core::{Error, Job, Reservation, Result};
+use lookalike_core::{Error, ErrorKind, Job, Reservation, Result};
 
 use super::items::Lists;
 use super::plan::{Leaving, Plan};
@@ -22,8 +22,11 @@ pub(super) struct Replaced {
     pub guarantee: Option<ArrayRef>,
 }
 
-/// What up to so many classes show is made once, and for every chunk anew beyond.
-const READY: usize = 1 << 16;
+/// Classes whose texts are made in one piece.
+const PIECE: usize = 1 << 16;
+
+/// Bytes that what a class shows of a quasi-identifier is taken to need, before it is made.
+const TEXT: usize = 32;
 
 pub(super) struct Released {
     schema: SchemaRef,
@@ -34,8 +37,8 @@ pub(super) struct Released {
     first_rows: Vec<u64>,
     release: Release,
     replaced: Replaced,
-    /// What all classes show, a quasi-identifier each.
-    ready: Option<Vec<ArrayRef>>,
+    /// What all classes show, a quasi-identifier each, in pieces; made for every chunk anew where memory does not hold it.
+    ready: Option<Vec<Vec<ArrayRef>>>,
     _memory: Vec<Reservation>,
 }
 
@@ -48,16 +51,20 @@ impl Released {
         mut memory: Vec<Reservation>,
         job: &Job,
     ) -> Result<Self> {
-        let classes = release.classes.len();
-        let ready = match classes <= READY {
-            true => {
-                let all: Vec<u32> = (0..classes as u32).collect();
-                Some((0..release.columns()).map(|c| release.render(c, &all)).collect::<Result<Vec<_>>>()?)
+        memory.push(job.reserve(release.memory(), "classes")?);
+        // Twice, so that as much is left for others.
+        let estimate = release.classes.len() * release.columns() * TEXT;
+        let ready = match job.reserve(2 * estimate, "what classes show") {
+            Ok(mut held) => {
+                let ready = (0..release.columns()).map(|c| pieces(&release, c)).collect::<Result<Vec<_>>>()?;
+                let shown = ready.iter().flatten().map(|array| array.get_array_memory_size()).sum();
+                held.resize(shown, "what classes show")?;
+                memory.push(held);
+                Some(ready)
             }
-            false => None,
+            Err(error) if error.kind() == ErrorKind::Resources => None,
+            Err(error) => return Err(error),
         };
-        let shown: usize = ready.iter().flatten().map(|array| array.get_array_memory_size()).sum();
-        memory.push(job.reserve(release.memory() + shown, "classes")?);
         let first_rows = starts(batches.iter().map(|b| b.num_rows() as u64));
         let kept = first_rows.iter().zip(&batches).map(|(&first, batch)| {
             let classes = &release.class_of[first as usize..][..batch.num_rows()];
@@ -70,16 +77,25 @@ impl Released {
 
     /// What the classes of some rows show of a quasi-identifier.
     fn shown(&self, column: usize, classes: &UInt32Array) -> Result<ArrayRef> {
-        if let Some(ready) = &self.ready {
-            return Ok(take(&ready[column], classes, None)?);
+        let Some(ready) = &self.ready else { return self.release.render(column, classes.values()) };
+        match ready[column].as_slice() {
+            [piece] => Ok(take(piece, classes, None)?),
+            pieces => {
+                let pieces: Vec<&dyn Array> = pieces.iter().map(|p| p.as_ref()).collect();
+                let place = |&class: &u32| (class as usize / PIECE, class as usize % PIECE);
+                Ok(interleave(&pieces, &classes.values().iter().map(place).collect::<Vec<_>>())?)
+            }
         }
-        let mut different = classes.values().to_vec();
-        different.sort_unstable();
-        different.dedup();
-        let place = |class: &u32| different.partition_point(|d| d < class) as u32;
-        let places = UInt32Array::from_iter_values(classes.values().iter().map(place));
-        Ok(take(&self.release.render(column, &different)?, &places, None)?)
     }
+}
+
+/// What all classes show of a quasi-identifier.
+fn pieces(release: &Release, column: usize) -> Result<Vec<ArrayRef>> {
+    let classes: Vec<u32> = (0..release.classes.len() as u32).collect();
+    if classes.is_empty() {
+        return Ok(vec![release.render(column, &[])?]);
+    }
+    classes.chunks(PIECE).map(|some| release.render(column, some)).collect()
 }
 
 impl Replaced {
