@@ -9,7 +9,8 @@ They differ (`same` is false) where a further criterion meets a share that may b
 * t-closeness: anjana reaches k first and drops rows for it. They stay dropped at the higher levels that t needs, where most
   of them would stand in classes of k again; and different values are counted without them. 'datafly' asks for all criteria
   at each step and drops rows at the last levels alone.
-* l-diversity: anjana drops for k first as well, and then takes the rows dropped again for l from the same share.
+* l-diversity: anjana drops rows for k first as well, and for l only where no class has l values (`l_div > max(...)`), which
+  leaves nothing: for l it climbs on.
 
 `measures` are the definitions on the released rows, by counting: discernibility (Bayardo & Agrawal 2005), c_avg (LeFevre et al.
 2006), ncp with hierarchies (Xu et al. 2006: leaves below the node - 1 over all leaves - 1), precision (Sweeney 2002).
