@@ -238,8 +238,14 @@ async fn pycanon_measures_the_same_criteria() -> Result<()> {
         let ours = release(&ctx, &quasi, &expected["ask"], &options).await?;
         assert_eq!(ours, classes(&expected["classes"]), "{place}");
         let sensitive = expected["ask"]["sensitive"].as_str().expect("a column");
-        let found = report(&ctx, &quasi, &format!("sensitive => ['{sensitive}']")).await?;
+        let found = report(
+            &ctx,
+            &quasi,
+            &format!("sensitive => ['{sensitive}'], k => {}, original => patients", expected["ask"]["k"]),
+        )
+        .await?;
         same_figures(&found, &expected["pycanon"], &place);
+        same_figures(&found, &expected["measures"], &place);
         let entropy = expected["entropy_l"].as_f64().expect("a number");
         assert!((found["entropy_l"] - entropy).abs() < 1e-12 * entropy, "{place}: {} {entropy}", found["entropy_l"]);
     }
