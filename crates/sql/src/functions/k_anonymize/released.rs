@@ -52,9 +52,9 @@ impl Released {
         job: &Job,
     ) -> Result<Self> {
         memory.push(job.reserve(release.memory(), "classes")?);
-        // Twice, so that as much is left for others.
+        // Only where several times as much is left for those who take the rows.
         let estimate = release.classes.len() * release.columns() * TEXT;
-        let ready = match job.reserve(2 * estimate, "what classes show") {
+        let ready = match job.reserve(4 * estimate, "what classes show") {
             Ok(mut held) => {
                 let ready = (0..release.columns()).map(|c| pieces(&release, c)).collect::<Result<Vec<_>>>()?;
                 let shown = ready.iter().flatten().map(|array| array.get_array_memory_size()).sum();
