@@ -89,7 +89,12 @@ impl Problem {
             return Err(Error::data("the input has no rows, there is nothing to anonymise"));
         }
         if (items.len() as u64) < criteria.k() {
-            let noun = if items.has_units() { "distinct persons (privacy_unit)" } else { "rows" };
+            let noun = match (items.has_units(), items.len()) {
+                (true, 1) => "distinct person (privacy_unit)",
+                (true, _) => "distinct persons (privacy_unit)",
+                (false, 1) => "row",
+                (false, _) => "rows",
+            };
             return Err(Error::data(format!(
                 "k is {}, but the input has only {} {noun}: k can be at most that",
                 criteria.k(),

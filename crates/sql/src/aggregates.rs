@@ -8,13 +8,15 @@ mod sensitive;
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray, ListArray, PrimitiveArray, UInt64Array};
 use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, Field, FieldRef, Float64Type};
+use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, Field, FieldRef, Float64Type, UInt64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification};
+use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs};
 use datafusion::logical_expr::{AggregateUDF, Expr};
+
+use crate::error::engine_error;
 
 /// Every aggregate.
 pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
@@ -80,6 +82,37 @@ fn numbers<T: ArrowPrimitiveType>(states: &ArrayRef, row: usize) -> Result<Primi
         .as_primitive_opt::<T>()
         .cloned()
         .ok_or_else(|| DataFusionError::Internal(format!("a state of {}", values.data_type())))
+}
+
+/// Fields of a state that is keys with their counts.
+fn counts_fields(args: &StateFieldsArgs) -> Vec<FieldRef> {
+    let field = |name: &str, item| list_field(format!("{}[{name}]", args.name), item);
+    vec![field("keys", DataType::Binary), field("counts", DataType::UInt64)]
+}
+
+/// Such a state.
+fn counts_state(state: lookalike_core::Result<(BinaryArray, UInt64Array)>) -> Result<Vec<ScalarValue>> {
+    let (keys, counts) = state.map_err(engine_error)?;
+    Ok(vec![list(Arc::new(keys)), list(Arc::new(counts))])
+}
+
+/// Calls `merge` with every one of such states.
+fn merge_counts(
+    states: &[ArrayRef],
+    mut merge: impl FnMut(&BinaryArray, &UInt64Array) -> lookalike_core::Result<()>,
+) -> Result<()> {
+    let [keys, counts] = states else {
+        return Err(DataFusionError::Internal(format!("a state of keys and counts of {} columns", states.len())));
+    };
+    for row in 0..keys.len() {
+        let counts = numbers::<UInt64Type>(counts, row)?;
+        let keys = elements(keys, row)?;
+        let keys = keys
+            .as_binary_opt::<i32>()
+            .ok_or_else(|| DataFusionError::Internal(format!("keys of type {}", keys.data_type())))?;
+        merge(keys, &counts).map_err(engine_error)?;
+    }
+    Ok(())
 }
 
 /// Numbers of a column; NULL is NaN.

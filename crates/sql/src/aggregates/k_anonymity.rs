@@ -1,19 +1,16 @@
 //! `k_anonymity(quasi_identifier, ...)`: size of the smallest equivalence class.
 
-use std::sync::Arc;
-
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::datatypes::{DataType, FieldRef, UInt64Type};
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::ScalarValue;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
 use lookalike_anonymize::KAnonymitySummary;
 
-use super::{elements, list, list_field, numbers, refuse_distinct, refuse_distinct_args};
-use crate::error::engine_error;
+use super::{counts_fields, counts_state, merge_counts, refuse_distinct, refuse_distinct_args};
 
 /// `k_anonymity(column, ...) -> BIGINT UNSIGNED`: rows of the smallest class of equal combinations, NULL being a value of
 /// its own; NULL without rows.
@@ -49,8 +46,7 @@ impl AggregateUDFImpl for KAnonymity {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let field = |name: &str, item| list_field(format!("{}[{name}]", args.name), item);
-        Ok(vec![field("keys", DataType::Binary), field("counts", DataType::UInt64)])
+        Ok(counts_fields(&args))
     }
 
     fn simplify(&self) -> Option<AggregateFunctionSimplification> {
@@ -83,22 +79,10 @@ impl Accumulator for KAnonymityAccumulator {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let (keys, counts) = self.summary.state().map_err(engine_error)?;
-        Ok(vec![list(Arc::new(keys)), list(Arc::new(counts))])
+        counts_state(self.summary.state())
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let [keys, counts] = states else {
-            return Err(DataFusionError::Internal(format!("a state of k_anonymity of {} columns", states.len())));
-        };
-        for row in 0..keys.len() {
-            let counts = numbers::<UInt64Type>(counts, row)?;
-            let keys = elements(keys, row)?;
-            let keys = keys
-                .as_binary_opt::<i32>()
-                .ok_or_else(|| DataFusionError::Internal(format!("keys of type {}", keys.data_type())))?;
-            self.summary.merge_state(keys, &counts).map_err(engine_error)?;
-        }
-        Ok(())
+        merge_counts(states, |keys, counts| self.summary.merge_state(keys, counts))
     }
 }

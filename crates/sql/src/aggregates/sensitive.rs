@@ -1,10 +1,8 @@
 //! `l_diversity(sensitive, quasi_identifier, ...)` and `t_closeness(sensitive, quasi_identifier, ...)`: how well the
 //! classes of equal quasi-identifiers hide a sensitive value.
 
-use std::sync::Arc;
-
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::datatypes::{DataType, FieldRef, UInt64Type};
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
@@ -13,7 +11,7 @@ use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
 use lookalike_anonymize::{SensitiveSummary, plain_type, plain_values, sort_field};
 
-use super::{elements, list, list_field, numbers, refuse_distinct, refuse_distinct_args};
+use super::{counts_fields, counts_state, merge_counts, refuse_distinct, refuse_distinct_args};
 use crate::error::engine_error;
 
 /// Which figure of a [`SensitiveSummary`] is the result.
@@ -89,8 +87,7 @@ impl AggregateUDFImpl for Sensitive {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let field = |name: &str, item| list_field(format!("{}[{name}]", args.name), item);
-        Ok(vec![field("keys", DataType::Binary), field("counts", DataType::UInt64)])
+        Ok(counts_fields(&args))
     }
 
     fn simplify(&self) -> Option<AggregateFunctionSimplification> {
@@ -133,22 +130,10 @@ impl Accumulator for SensitiveAccumulator {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let (keys, counts) = self.summary.state().map_err(engine_error)?;
-        Ok(vec![list(Arc::new(keys)), list(Arc::new(counts))])
+        counts_state(self.summary.state())
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let [keys, counts] = states else {
-            return Err(DataFusionError::Internal(format!("a state of sensitive values of {} columns", states.len())));
-        };
-        for row in 0..keys.len() {
-            let counts = numbers::<UInt64Type>(counts, row)?;
-            let keys = elements(keys, row)?;
-            let keys = keys
-                .as_binary_opt::<i32>()
-                .ok_or_else(|| DataFusionError::Internal(format!("keys of type {}", keys.data_type())))?;
-            self.summary.merge_state(keys, &counts).map_err(engine_error)?;
-        }
-        Ok(())
+        merge_counts(states, |keys, counts| self.summary.merge_state(keys, counts))
     }
 }
