@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, StringArray, StringBuilder, StructArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, StringBuilder, StructArray};
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields};
@@ -49,7 +49,6 @@ pub fn output_field(field: &Field, is_category: bool, form: OutputForm) -> Field
 impl Shown {
     /// What the given classes show, in the type of [`output_field`].
     pub fn render(&self, classes: &[u32]) -> Result<ArrayRef> {
-        let mixed = |class: u32| self.missing[class as usize];
         match &self.values {
             Values::Range { low, high } => {
                 let pick = |ranks: &[u32]| classes.iter().map(|&c| ranks[c as usize]).collect::<Vec<u32>>();
@@ -61,28 +60,37 @@ impl Shown {
             }
             Values::Labels { index, sets } => {
                 let Domain::Category(domain) = &self.column.domain else { return Err(self.lost()) };
-                let texts = classes.iter().map(|&class| {
-                    let text = match index[class as usize] {
-                        NOTHING => return None,
-                        i if i & SET != 0 => label_set(domain, &sets.all[(i & !SET) as usize]),
-                        rank => label(domain, rank).to_string(),
-                    };
-                    Some(or_null(text, mixed(class)))
-                });
-                Ok(Arc::new(texts.collect::<StringArray>()))
+                Ok(self.texts(classes, |class, _, text| {
+                    match index[class] {
+                        NOTHING => return false,
+                        i if i & SET != 0 => {
+                            let mut open = "{";
+                            for &rank in sets.all[(i & !SET) as usize].iter() {
+                                text.push_str(open);
+                                text.push_str(label(domain, rank));
+                                open = ", ";
+                            }
+                            text.push('}');
+                        }
+                        rank => text.push_str(label(domain, rank)),
+                    }
+                    true
+                }))
             }
             Values::Nodes { level, index, .. } => {
                 let Scale::Tree(tree) = &self.scale else { return Err(self.lost()) };
-                let texts = classes.iter().map(|&class| {
-                    let (level, index) = (level[class as usize].into(), index[class as usize]);
-                    (index != NOTHING).then(|| or_null(tree.label(Node { level, index }).into(), mixed(class)))
-                });
-                Ok(Arc::new(texts.collect::<StringArray>()))
+                Ok(self.texts(classes, |class, _, text| {
+                    let (level, index) = (level[class].into(), index[class]);
+                    if index != NOTHING {
+                        text.push_str(tree.label(Node { level, index }));
+                    }
+                    index != NOTHING
+                }))
             }
-            Values::Any { present } => {
-                let texts = classes.iter().map(|&c| present[c as usize].then(|| or_null("*".into(), mixed(c))));
-                Ok(Arc::new(texts.collect::<StringArray>()))
-            }
+            Values::Any { present } => Ok(self.texts(classes, |class, _, text| {
+                text.push('*');
+                present[class]
+            })),
             Values::Stored(means) => {
                 self.column.decode_stored(&classes.iter().map(|&c| means[c as usize]).collect::<Vec<_>>())
             }
@@ -113,43 +121,44 @@ impl Shown {
     fn intervals(&self, classes: &[u32], low: &[u32], high: &[u32]) -> Result<ArrayRef> {
         let lows = cast(&self.numbers(low)?, &DataType::Utf8)?;
         let highs = cast(&self.numbers(high)?, &DataType::Utf8)?;
-        let ends = lows.as_string::<i32>().iter().zip(highs.as_string::<i32>());
-        let mut texts = StringBuilder::with_capacity(classes.len(), classes.len() * 12);
-        // One buffer for all: most of the time of a large release goes into its texts.
-        let mut text = String::new();
-        for ((&class, (low, high)), ends) in classes.iter().zip(low.iter().zip(high)).zip(ends) {
-            let (Some(lower), Some(upper), true) = (ends.0, ends.1, *low != NULL) else {
-                texts.append_null();
-                continue;
-            };
-            text.clear();
-            if low == high {
+        let (lows, highs) = (lows.as_string::<i32>(), highs.as_string::<i32>());
+        Ok(self.texts(classes, |_, place, text| {
+            if low[place] == NULL {
+                return false;
+            }
+            let (lower, upper) = (lows.value(place), highs.value(place));
+            if low[place] == high[place] {
                 text.push_str(lower);
             } else {
                 ["[", lower, ", ", upper, "]"].into_iter().for_each(|part| text.push_str(part));
             }
+            true
+        }))
+    }
+
+    /// Texts of some classes: `show` gets a class and its place among them, writes the text, and tells whether there is
+    /// one.
+    fn texts(&self, classes: &[u32], mut show: impl FnMut(usize, usize, &mut String) -> bool) -> ArrayRef {
+        let mut texts = StringBuilder::with_capacity(classes.len(), classes.len() * 12);
+        // One buffer for all: most of the time of a large release goes into its texts.
+        let mut text = String::new();
+        for (place, &class) in classes.iter().enumerate() {
+            text.clear();
+            if !show(class as usize, place, &mut text) {
+                texts.append_null();
+                continue;
+            }
             if self.missing[class as usize] {
-                text.push_str(OR_NULL);
+                text.push_str(" or NULL");
             }
             texts.append_value(&text);
         }
-        Ok(Arc::new(texts.finish()))
+        Arc::new(texts.finish())
     }
 }
 
 fn label(domain: &CategoryDomain, rank: u32) -> &str {
     domain.labels.get(rank as usize - 1).map_or("", String::as_str)
-}
-
-fn label_set(domain: &CategoryDomain, ranks: &[u32]) -> String {
-    format!("{{{}}}", ranks.iter().map(|&r| label(domain, r)).collect::<Vec<_>>().join(", "))
-}
-
-/// What follows where missing values are mixed in.
-const OR_NULL: &str = " or NULL";
-
-fn or_null(text: String, mixed: bool) -> String {
-    if mixed { text + OR_NULL } else { text }
 }
 
 fn range_fields(data_type: &DataType) -> Fields {
