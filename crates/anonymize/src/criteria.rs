@@ -43,8 +43,7 @@ pub trait Criterion: fmt::Debug + fmt::Display + Send + Sync {
     /// What the class reaches, in the units of the limit.
     fn reached(&self, class: &ClassFigures<'_>, attributes: &[Attribute]) -> f64;
 
-    /// Whether a class that fulfils it still does after any others have joined. Without that, only the union of classes
-    /// that all fulfil it does.
+    /// Whether a class that fulfils it still does after any others have joined.
     fn survives_growth(&self) -> bool {
         false
     }

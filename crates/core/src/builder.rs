@@ -341,7 +341,7 @@ fn integer_domain(field: &FieldRef, all: &[(Vec<i64>, Vec<u32>)]) -> NumberDomai
     NumberDomain { kind: NumberKind::Integer { base, step }, min: encoded(min), max: encoded(max) }
 }
 
-fn gcd(a: u64, b: u64) -> u64 {
+pub(crate) fn gcd(a: u64, b: u64) -> u64 {
     let (mut a, mut b) = (a, b);
     while b != 0 {
         (a, b) = (b, a % b);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::builder::gcd;
 use crate::{CategoryDomain, Column, Domain, Error, Frame, Job, MISSING, NumberDomain, NumberKind, Result, Values};
 
 /// A temporary file that vanishes with its last handle.
@@ -328,14 +329,6 @@ fn merge_numbers(all: &[NumberDomain]) -> (NumberDomain, Vec<Recode>) {
     let min = ends(|d| d.min).reduce(f64::min).unwrap_or(f64::NAN);
     let max = ends(|d| d.max).reduce(f64::max).unwrap_or(f64::NAN);
     (NumberDomain { kind, min, max }, recodes)
-}
-
-fn gcd(a: u64, b: u64) -> u64 {
-    let (mut a, mut b) = (a, b);
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }
 
 #[cfg(test)]

@@ -232,7 +232,7 @@ impl Operation for Report {
             .iter()
             .zip(sensitive)
             .map(|(name, values)| {
-                let levels = table(name).map(|t| levels(t, values.distinct.data_type())).transpose()?;
+                let levels = table(name).map(|t| levels(name, t, values.distinct.data_type())).transpose()?;
                 SensitiveColumn::new(name, values, levels.as_deref())
             })
             .collect::<Result<Vec<_>>>()?;

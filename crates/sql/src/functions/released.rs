@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::arrow::row::RowConverter;
@@ -11,6 +11,7 @@ use lookalike_anonymize::{Classes, Coded, RawColumn, plain_type, sort_field};
 use lookalike_core::{EncodeSpec, Error, FrameBuilder, Job, Reservation, Result, Value};
 
 use super::common::require_column;
+use super::hierarchies;
 use crate::function::{Call, Gathered, Want};
 
 /// Levels of a hierarchy: labels of each row of its table.
@@ -168,23 +169,10 @@ pub(super) fn want_all(schema: &SchemaRef) -> Want {
     Want { keep: Some((0..schema.fields().len()).collect()), ..Want::default() }
 }
 
-/// Labels of a table with one column a level; the values themselves are written as a column of `data_type` prints them.
-pub(super) fn levels(table: &Gathered, data_type: &DataType) -> Result<Levels> {
-    let columns = table.batches.first().map_or(0, RecordBatch::num_columns);
-    (0..columns)
-        .map(|level| {
-            let mut labels = Vec::new();
-            for batch in &table.batches {
-                let values = match level {
-                    0 => cast(batch.column(level), data_type)?,
-                    _ => Arc::clone(batch.column(level)),
-                };
-                let texts = cast(&values, &DataType::Utf8)?;
-                labels.extend(texts.as_string::<i32>().iter().map(|l| l.map(str::to_string)));
-            }
-            Ok(labels)
-        })
-        .collect()
+/// Labels of the hierarchy table of a column of `data_type`, a list a level.
+pub(super) fn levels(name: &str, table: &Gathered, data_type: &DataType) -> Result<Levels> {
+    let place = format!("hierarchies: the table for column '{name}'");
+    Ok(hierarchies::levels(&place, data_type, &table.batches)?.table())
 }
 
 /// The raw values of a column, with its hierarchy if there is one.
@@ -199,7 +187,7 @@ pub(super) fn raw_column(
     match table {
         None => Ok(column),
         Some(table) => {
-            let levels = levels(table, column.data_type())?;
+            let levels = levels(field.name(), table, column.data_type())?;
             column.with_hierarchy(&levels)
         }
     }
