@@ -54,7 +54,9 @@ mod statistics;
 mod test_frames;
 
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
-pub use membership::{ATTACKS, Attack, DcrAttack, DcrDiffAttack, score_units, split_reference};
+pub use membership::{
+    ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, Trained, Trainer, score_units, split_reference,
+};
 pub use mia::{MiaFigures, MiaSummary, Rate};
-pub use neighbours::{Metric, Neighbour, Points, SearchOptions, Space, nearest};
+pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};
 pub use statistics::{beta_cdf, beta_quantile, clopper_pearson, epsilon_lower_bound, normal_quantile, wilson};

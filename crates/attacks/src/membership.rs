@@ -6,14 +6,16 @@
 
 mod dcr;
 mod dcr_diff;
+mod evidence;
 mod persons;
 mod split;
 
-use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result};
+use lookalike_core::{Frame, Job, Options, ParamSpec, Result};
 
 use crate::{Metric, SearchOptions, Space, nearest};
 pub use dcr::DcrAttack;
 pub use dcr_diff::DcrDiffAttack;
+pub use evidence::{Evidence, Trained, Trainer};
 pub use persons::score_units;
 pub use split::split_reference;
 
@@ -29,18 +31,23 @@ pub trait Attack: Send + Sync {
     fn params(&self) -> &'static [ParamSpec];
     /// Whether it compares with reference rows.
     fn needs_reference(&self) -> bool;
+    /// Whether it trains generators of its own on reference rows: such attacks take long and run only when asked for.
+    fn needs_trainer(&self) -> bool {
+        false
+    }
     /// A score for every target in the order of the targets, higher for likelier members, never NaN.
     ///
-    /// The frames were encoded together; `options` were checked against [`Attack::params`]. The score of a target does
-    /// not depend on the other targets, nor on the order of any rows. `seed` is for attacks that draw. A target that is
-    /// itself among the reference rows is not recognised: leave it out there, as [`split_reference`] does.
+    /// The frames were encoded together; `options` were checked against [`Attack::params`]. All targets come in one
+    /// call, members and others in no order that means anything, so that a threshold taken from them tells nothing.
+    /// Scores do not depend on the order of any rows. `seed` is for attacks that draw. A target that is itself among
+    /// the reference rows is not recognised: leave it out there, as [`split_reference`] does.
     ///
-    /// Fails (argument) when the attack needs reference rows and gets none, (data) when a relation it needs is empty.
+    /// Fails (argument) when the attack needs reference rows or a trainer and gets none, (data) when a relation it
+    /// needs is empty.
     fn score(
         &self,
         targets: &Frame,
-        synthetic: &Frame,
-        reference: Option<&Frame>,
+        evidence: &Evidence<'_>,
         options: &Options,
         seed: u64,
         job: &Job,
@@ -59,25 +66,21 @@ struct Distances {
 /// Both distances in the space of synthetic and reference rows.
 fn distances(
     targets: &Frame,
-    synthetic: &Frame,
-    reference: Option<&Frame>,
+    evidence: &Evidence<'_>,
     with_reference: bool,
     options: &Options,
     job: &Job,
 ) -> Result<Distances> {
-    if synthetic.rows() == 0 {
-        return Err(Error::data("synthetic: the relation has no rows to attack with"));
-    }
+    let synthetic = evidence.synthetic()?;
     let metric = Metric::from_name(options.choice(Metric::PARAM.name).as_deref().unwrap_or("gower"))?;
-    let held: Vec<&Frame> = std::iter::once(synthetic).chain(reference).collect();
-    let space = Space::fit(metric, &held)?;
+    let space = Space::fit(metric, &evidence.held())?;
     let queries = space.encode(targets, job)?;
     let search = |frame: &Frame| -> Result<Vec<f64>> {
         let references = space.encode(frame, job)?;
         let found = nearest(&space, &queries, &references, SearchOptions::default(), job)?;
         Ok(found.into_iter().map(|n| n.distance).collect())
     };
-    let reference = match reference.filter(|_| with_reference) {
+    let reference = match evidence.reference.filter(|_| with_reference) {
         Some(frame) => search(frame)?,
         None => vec![],
     };

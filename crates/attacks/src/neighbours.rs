@@ -30,6 +30,7 @@
 
 mod dense;
 mod isa;
+mod many;
 mod mixed;
 mod space;
 mod top_two;
@@ -42,6 +43,7 @@ use rayon::prelude::*;
 
 use dense::Dense;
 use isa::Isa;
+pub use many::{KNearest, Within, k_nearest, within};
 use mixed::{Layout, Mixed};
 pub use space::{Metric, Points, Space};
 use top_two::{Candidate, TopTwo};

@@ -124,13 +124,5 @@ pub fn random(kinds: &[Kind], rows: usize, missing: u32, rng: &mut Stream) -> Fr
 
 /// Two frames' rows in one frame.
 pub fn stacked(a: &Frame, b: &Frame) -> Frame {
-    let columns = a.columns().iter().zip(b.columns()).map(|(a, b)| {
-        let values = match (&a.values, &b.values) {
-            (Values::Number(a), Values::Number(b)) => Values::Number([a.as_slice(), b].concat()),
-            (Values::Code(a), Values::Code(b)) => Values::Code([a.as_slice(), b].concat()),
-            _ => Values::Omitted,
-        };
-        Column { values, ..a.without_values() }
-    });
-    Frame::new(a.rows() + b.rows(), columns.collect(), None)
+    Frame::stack(&[a, b]).unwrap()
 }

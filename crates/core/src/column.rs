@@ -47,6 +47,22 @@ impl Values {
         }
     }
 
+    /// The numbers of a number column.
+    pub fn numbers(&self) -> Option<&[f64]> {
+        match self {
+            Values::Number(v) => Some(v),
+            _ => None,
+        }
+    }
+
+    /// The codes of a category column.
+    pub fn codes(&self) -> Option<&[u32]> {
+        match self {
+            Values::Code(v) => Some(v),
+            _ => None,
+        }
+    }
+
     /// The values at the given rows, in that order.
     pub fn gather(&self, rows: &[u32]) -> Values {
         match self {

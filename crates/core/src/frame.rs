@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{Column, Domain, MISSING, Values};
+use crate::{Column, Domain, Error, MISSING, Result, Values};
 
 /// The person each row belongs to, as a dense code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +99,46 @@ impl Frame {
             .as_ref()
             .map(|u| Units { codes: rows.iter().map(|&r| u.codes[r as usize]).collect(), count: u.count });
         Frame { rows: rows.len(), columns, units }
+    }
+
+    /// The rows of all frames, one after the other. The frames were encoded together; the persons of one are others than
+    /// those of the next, and are kept where every frame has them.
+    ///
+    /// Fails (internal) without frames or with frames of different columns.
+    pub fn stack(frames: &[&Frame]) -> Result<Frame> {
+        let Some(first) = frames.first() else { return Err(Error::internal("no frames to stack")) };
+        let rows = frames.iter().map(|f| f.rows).sum();
+        let columns = (0..first.columns.len())
+            .map(|c| {
+                let parts = || frames.iter().filter_map(|f| f.columns.get(c)).map(|c| &c.values);
+                let values = match &first.columns[c].values {
+                    Values::Number(_) => {
+                        Values::Number(parts().filter_map(Values::numbers).flatten().copied().collect())
+                    }
+                    Values::Code(_) => Values::Code(parts().filter_map(Values::codes).flatten().copied().collect()),
+                    Values::Omitted => Values::Omitted,
+                };
+                let whole = match &values {
+                    Values::Number(v) => v.len() == rows,
+                    Values::Code(v) => v.len() == rows,
+                    Values::Omitted => true,
+                };
+                let same = frames.iter().all(|f| f.columns.len() == first.columns.len());
+                if !(whole && same) {
+                    return Err(Error::internal("frames of different columns are stacked"));
+                }
+                Ok(Column { values, ..first.columns[c].without_values() })
+            })
+            .collect::<Result<_>>()?;
+        let units = frames.iter().map(|f| f.units.as_ref()).collect::<Option<Vec<_>>>().map(|all| {
+            let (mut codes, mut count) = (Vec::with_capacity(rows), 0);
+            for units in all {
+                codes.extend(units.codes.iter().map(|code| code + count));
+                count += units.count;
+            }
+            Units { codes, count }
+        });
+        Ok(Frame { rows, columns, units })
     }
 
     /// How many units hold each category of a column, by code; empty for other columns.

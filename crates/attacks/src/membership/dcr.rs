@@ -2,7 +2,7 @@
 
 use lookalike_core::{Frame, Job, Options, ParamSpec, Result};
 
-use super::{Attack, distances};
+use super::{Attack, Evidence, distances};
 use crate::Metric;
 
 /// Score -d(x, S): members are near synthetic rows.
@@ -33,13 +33,12 @@ impl Attack for DcrAttack {
     fn score(
         &self,
         targets: &Frame,
-        synthetic: &Frame,
-        reference: Option<&Frame>,
+        evidence: &Evidence<'_>,
         options: &Options,
         _seed: u64,
         job: &Job,
     ) -> Result<Vec<f64>> {
-        let found = distances(targets, synthetic, reference, false, options, job)?;
+        let found = distances(targets, evidence, false, options, job)?;
         // 0 - d rather than -d: a distance of 0 is a score of 0, not of -0.
         Ok(found.synthetic.into_iter().map(|d| 0.0 - d).collect())
     }

@@ -1,8 +1,8 @@
 //! The distance to the closest synthetic record, calibrated by that to the closest reference record.
 
-use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result};
+use lookalike_core::{Frame, Job, Options, ParamSpec, Result};
 
-use super::{Attack, distances};
+use super::{Attack, Evidence, distances};
 use crate::Metric;
 
 /// Score d(x, R) - d(x, S): members are nearer to synthetic rows than the density of the population explains.
@@ -34,22 +34,13 @@ impl Attack for DcrDiffAttack {
     fn score(
         &self,
         targets: &Frame,
-        synthetic: &Frame,
-        reference: Option<&Frame>,
+        evidence: &Evidence<'_>,
         options: &Options,
         _seed: u64,
         job: &Job,
     ) -> Result<Vec<f64>> {
-        match reference {
-            None => {
-                return Err(Error::argument("attack 'dcr_diff' compares with reference rows: reference => relation"));
-            }
-            Some(frame) if frame.rows() == 0 => {
-                return Err(Error::data("reference: the relation has no rows to compare with"));
-            }
-            Some(_) => {}
-        }
-        let found = distances(targets, synthetic, reference, true, options, job)?;
+        evidence.reference(self.name())?;
+        let found = distances(targets, evidence, true, options, job)?;
         Ok(found.reference.iter().zip(&found.synthetic).map(|(r, s)| r - s).collect())
     }
 }

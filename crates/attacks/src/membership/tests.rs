@@ -24,7 +24,8 @@ fn options(attack: &dyn Attack) -> Options {
 }
 
 fn score(attack: &dyn Attack, targets: &Frame, synthetic: &Frame, reference: Option<&Frame>) -> Result<Vec<f64>> {
-    attack.score(targets, synthetic, reference, &options(attack), 1, &Job::unbounded())
+    let evidence = Evidence { synthetic, reference, trainer: None };
+    attack.score(targets, &evidence, &options(attack), 1, &Job::unbounded())
 }
 
 #[test]
@@ -52,12 +53,11 @@ fn scores_by_hand() {
 fn copies_give_members_away_and_fresh_rows_do_not() {
     let (members, others) = (people(2000, 1), people(2000, 2));
     let (fresh, reference) = (people(2000, 3), people(2000, 4));
+    let targets = stacked(&members, &others);
+    let truth: Vec<bool> = (0..4000).map(|i| i < 2000).collect();
     let figures = |attack: &dyn Attack, synthetic: &Frame| {
         let mut summary = MiaSummary::default();
-        for (targets, truth) in [(&members, true), (&others, false)] {
-            let scores = score(attack, targets, synthetic, Some(&reference)).unwrap();
-            summary.update(&scores, &vec![truth; scores.len()]).unwrap();
-        }
+        summary.update(&score(attack, &targets, synthetic, Some(&reference)).unwrap(), &truth).unwrap();
         summary.finish()
     };
     // The area of a blind attack has sd sqrt((m + n + 1)/(12 m n)) = .00913; |z| > 4.9 has probability below 1e-6.

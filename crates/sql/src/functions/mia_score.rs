@@ -9,7 +9,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{cast, concat, take};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::arrow::row::{RowConverter, SortField};
-use lookalike_attacks::{ATTACKS, Attack, score_units, split_reference};
+use lookalike_attacks::{ATTACKS, Attack, Evidence, score_units, split_reference};
 use lookalike_core::{
     Default, EncodeSpec, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, closest, list_names,
 };
@@ -202,7 +202,7 @@ impl Operation for Score {
         if members.frame.units().is_some() {
             no_common_person(&whole[0].keys, &whole[1].keys)?;
         }
-        let _memory = job.reserve(members.frame.memory() + 2 * non_members.frame.memory(), "targets")?;
+        let _memory = job.reserve(2 * members.frame.memory() + 3 * non_members.frame.memory(), "targets")?;
         let mut halves: Option<(Targets, Frame)> = None;
         for attack in &self.attacks {
             let options = options_of(attack.params(), &self.options)?;
@@ -215,9 +215,13 @@ impl Operation for Score {
             } else {
                 (&whole[1], given)
             };
-            for targets in [&whole[0], non_members] {
-                let scores = attack.score(&targets.frame, &synthetic.frame, reference, &options, self.seed, job)?;
-                batches.push(self.batch(*attack, targets, &scores)?);
+            let evidence = Evidence { synthetic: &synthetic.frame, reference, trainer: None };
+            let targets = [&whole[0], non_members];
+            let stacked = Frame::stack(&targets.map(|t| &t.frame))?;
+            let scores = attack.score(&stacked, &evidence, &options, self.seed, job)?;
+            let (of_members, of_others) = scores.split_at(targets[0].frame.rows());
+            for (targets, scores) in targets.into_iter().zip([of_members, of_others]) {
+                batches.push(self.batch(*attack, targets, scores)?);
             }
         }
         Ok(Arc::new(Batches::new(batches)))
