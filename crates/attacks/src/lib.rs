@@ -59,4 +59,7 @@ pub use membership::{
 };
 pub use mia::{MiaFigures, MiaSummary, Rate};
 pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};
-pub use statistics::{beta_cdf, beta_quantile, clopper_pearson, epsilon_lower_bound, normal_quantile, wilson};
+pub use statistics::{
+    beta_cdf, beta_quantile, clopper_pearson, epsilon_lower_bound, fisher_exact, hypergeometric_tail, mcnemar_exact,
+    normal_quantile, wilson,
+};

@@ -1,6 +1,6 @@
 //! Figures of a score that is to tell members from non-members, from both lists in ascending order.
 
-use super::{clopper_pearson, epsilon_lower_bound, normal_quantile};
+use super::{clopper_pearson, epsilon_lower_bound, hypergeometric_tail, normal_quantile};
 
 /// Scores as integers that sort like the numbers.
 pub(crate) struct Roc<'a> {
@@ -98,6 +98,39 @@ impl<'a> Roc<'a> {
         let positives = members - self.members.partition_point(|&s| s <= barrier) as u64;
         let (low, high) = clopper_pearson(positives, members, 0.95);
         Some(Operating { rate: positives as f64 / members as f64, low, high })
+    }
+
+    /// One-sided p-value of the area under the curve against 1/2: Mann & Whitney (1947), normal approximation with the
+    /// variance corrected for ties. It holds for whatever scores when members and non-members are exchangeable. 1 when
+    /// all scores are equal.
+    pub fn p_value(&self) -> f64 {
+        let (m, n) = (self.members.len() as f64, self.non_members.len() as f64);
+        let (mut i, mut j, mut ties) = (0usize, 0usize, 0.0);
+        while let Some(value) = match (self.members.get(i), self.non_members.get(j)) {
+            (Some(&a), Some(&b)) => Some(a.min(b)),
+            (a, b) => a.or(b).copied(),
+        } {
+            let (a, b) = (run(self.members, i, value), run(self.non_members, j, value));
+            let t = (a + b) as f64;
+            ties += t * t * t - t;
+            (i, j) = (i + a, j + b);
+        }
+        let all = m + n;
+        let variance = (all + 1.0 - ties / (all * (all - 1.0))) / (12.0 * m * n);
+        // Rounding leaves a little where everything ties.
+        if variance <= 1e-12 / (m * n) {
+            return 1.0;
+        }
+        0.5 * libm::erfc((self.auc().area - 0.5) / variance.sqrt() * std::f64::consts::FRAC_1_SQRT_2)
+    }
+
+    /// One-sided exact p-value of [`Roc::true_positives_at`]: the probability of at least so many members above the
+    /// threshold when members and non-members are exchangeable. With t members and at most j non-members up there, at
+    /// most j of the first t + j in a random order are non-members. Ties make it larger, never smaller.
+    pub fn true_positives_p_value(&self, one_in: u64) -> Option<f64> {
+        let (m, n) = (self.members.len() as u64, self.non_members.len() as u64);
+        let positives = (self.true_positives_at(one_in)?.rate * m as f64).round() as u64;
+        Some(hypergeometric_tail(positives, m, n, positives + n / one_in))
     }
 
     /// The largest [`epsilon_lower_bound`] over thresholds that take the top half, quarter, eighth, ... (ten of them) of
