@@ -17,7 +17,7 @@ pub use dcr::DcrAttack;
 pub use dcr_diff::DcrDiffAttack;
 pub use evidence::{Evidence, Trained, Trainer};
 pub use persons::score_units;
-pub use split::split_reference;
+pub use split::{draw_units, split_reference};
 
 /// A membership inference attack.
 pub trait Attack: Send + Sync {

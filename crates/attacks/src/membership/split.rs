@@ -1,4 +1,4 @@
-//! Reference rows from the non-members, where no reference relation is given.
+//! Persons drawn by content: reference rows from the non-members, and targets from many.
 
 use lookalike_core::{Error, Frame, Result, Streams};
 use rand::RngCore;
@@ -12,18 +12,7 @@ use rand::RngCore;
 ///
 /// Fails (data) with fewer than two persons.
 pub fn split_reference(non_members: &Frame, seed: u64) -> Result<(Vec<u32>, Vec<u32>)> {
-    let streams = Streams::new(seed, "reference");
-    let mut hashes = vec![0u64; non_members.rows()];
-    let order = non_members.canonical_order();
-    // Persons with their rows in canonical order; the key is what decides.
-    let mut persons: Vec<(u64, Vec<u32>)> = match non_members.units() {
-        None => order.iter().map(|&row| (0, vec![row])).collect(),
-        Some(units) => {
-            let mut persons = vec![(0, vec![]); units.count as usize];
-            order.iter().for_each(|&row| persons[units.codes[row as usize] as usize].1.push(row));
-            persons.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
-        }
-    };
+    let mut persons = shuffled_persons(non_members, &Streams::new(seed, "reference"));
     if persons.len() < 2 {
         return Err(Error::data(format!(
             "non_members: {} in the relation, but half of them serve as reference: give at least 2, or reference => \
@@ -35,17 +24,41 @@ pub fn split_reference(non_members: &Frame, seed: u64) -> Result<(Vec<u32>, Vec<
             }
         )));
     }
-    hashes.copy_from_slice(&non_members.row_hashes());
+    let scored = persons.split_off(persons.len() / 2);
+    Ok((rows_of(scored), rows_of(persons)))
+}
+
+/// The rows of so many persons, in ascending order: drawn by the content of their rows and the seed, as in
+/// [`split_reference`]. All rows when there are no more persons.
+pub fn draw_units(frame: &Frame, persons: u64, seed: u64) -> Vec<u32> {
+    let mut drawn = shuffled_persons(frame, &Streams::new(seed, "targets"));
+    drawn.truncate(persons as usize);
+    rows_of(drawn)
+}
+
+/// The rows of every person, persons in an order that their content and the streams decide.
+fn shuffled_persons(frame: &Frame, streams: &Streams) -> Vec<Vec<u32>> {
+    let order = frame.canonical_order();
+    // Persons with their rows in canonical order; the key is what decides.
+    let mut persons: Vec<(u64, Vec<u32>)> = match frame.units() {
+        None => order.iter().map(|&row| (0, vec![row])).collect(),
+        Some(units) => {
+            let mut persons = vec![(0, vec![]); units.count as usize];
+            order.iter().for_each(|&row| persons[units.codes[row as usize] as usize].1.push(row));
+            persons.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
+        }
+    };
+    let hashes = frame.row_hashes();
     for (key, rows) in &mut persons {
         *key = rows.iter().fold(0, |key, &row| streams.block(hashes[row as usize] ^ key).next_u64());
     }
-    // Stable: persons of equal content stay in their order, and it does not matter which of them is drawn.
+    // Stable: persons of equal content stay in their order, and it does not matter which of them comes first.
     persons.sort_by_key(|(key, _)| *key);
-    let scored_persons = persons.split_off(persons.len() / 2);
-    let rows = |persons: Vec<(u64, Vec<u32>)>| {
-        let mut rows: Vec<u32> = persons.into_iter().flat_map(|(_, rows)| rows).collect();
-        rows.sort_unstable();
-        rows
-    };
-    Ok((rows(scored_persons), rows(persons)))
+    persons.into_iter().map(|(_, rows)| rows).collect()
+}
+
+fn rows_of(persons: Vec<Vec<u32>>) -> Vec<u32> {
+    let mut rows: Vec<u32> = persons.into_iter().flatten().collect();
+    rows.sort_unstable();
+    rows
 }

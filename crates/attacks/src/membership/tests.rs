@@ -162,3 +162,24 @@ fn the_reference_half_depends_on_content_and_seed_alone() {
         assert_eq!(split_reference(&rows, 1).unwrap_err().kind(), ErrorKind::Data);
     }
 }
+
+#[test]
+fn targets_are_drawn_by_content_and_whole_persons() {
+    let rows = people(100, 9);
+    let content = |frame: &Frame, rows: &[u32]| {
+        let mut hashes = frame.gather(rows).row_hashes();
+        hashes.sort_unstable();
+        hashes
+    };
+    let drawn = draw_units(&rows, 30, 1);
+    assert!(drawn.len() == 30 && drawn.is_sorted());
+    let moved = rows.gather(&shuffled(100, 4));
+    assert_eq!(content(&rows, &drawn), content(&moved, &draw_units(&moved, 30, 1)));
+    assert_ne!(draw_units(&rows, 30, 2), drawn);
+    assert_eq!(draw_units(&rows, 1000, 1), (0..100).collect::<Vec<_>>());
+    let persons = with_units(rows, (0..100).map(|i| i / 10).collect());
+    let drawn = draw_units(&persons, 3, 1);
+    let mut who: Vec<u32> = drawn.iter().map(|row| row / 10).collect();
+    who.dedup();
+    assert_eq!((drawn.len(), who.len()), (30, 3));
+}
