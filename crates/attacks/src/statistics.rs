@@ -3,11 +3,13 @@
 mod beta;
 mod interval;
 mod normal;
+mod risk;
 mod roc;
 
 pub use beta::{beta_cdf, beta_quantile};
 pub use interval::{clopper_pearson, epsilon_lower_bound, wilson};
 pub use normal::normal_quantile;
+pub use risk::{Risk, SuccessRate, newcombe, residual_risk};
 pub(crate) use roc::Roc;
 
 #[cfg(test)]
