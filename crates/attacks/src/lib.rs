@@ -1,6 +1,6 @@
 //! Attacks on synthetic tables: how near are synthetic rows to real ones, and does that give anyone away?
 //!
-//! Three rooms over the frames of `lookalike-core`:
+//! Four rooms over the frames of `lookalike-core`:
 //!
 //! * **Neighbours.** [`nearest`] finds, for every query row, the nearest and the second nearest reference row of a table
 //!   with numbers, categories and NULLs, under a [`Metric`]. The result is exact and the same bits on any processor,
@@ -8,6 +8,8 @@
 //!   rows and a holdout; [`DcrSummary`] turns the distances into figures.
 //! * **Membership inference.** An [`Attack`] of [`ATTACKS`] scores targets; [`MiaSummary`] turns scores and the truth into
 //!   figures with intervals.
+//! * **Singling out, linkability, inference.** [`singling_out`], [`linkability`] and [`attribute_inference`] run the attacks
+//!   of Opinion 05/2014 on training rows and on a control; an [`AttackOutcome`] turns successes into a risk.
 //! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, lower bounds of epsilon.
 //!
 //! Distances and scores are descriptions. A table that shows none is not thereby safe: an attack that fails says only
@@ -45,21 +47,31 @@
 
 #![deny(missing_docs)]
 
+mod attribute_inference;
 mod dcr;
+mod linkability;
 mod membership;
 mod mia;
+mod nearby;
 mod neighbours;
+mod outcome;
+mod singling_out;
 mod statistics;
+mod targets;
 #[cfg(test)]
 mod test_frames;
 
+pub use attribute_inference::{InferenceMethod, InferenceParams, attribute_inference};
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
+pub use linkability::{LinkabilityParams, linkability};
 pub use membership::{
     ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, Trained, Trainer, draw_units, score_units, split_reference,
 };
 pub use mia::{MiaFigures, MiaSummary, Rate};
 pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};
+pub use outcome::{AttackOutcome, MIN_ATTEMPTS, OutcomeFigures, Share, Tally};
+pub use singling_out::{Condition, Matcher, Op, Predicate, SinglingOutMode, SinglingOutParams, rescaled, singling_out};
 pub use statistics::{
-    beta_cdf, beta_quantile, clopper_pearson, epsilon_lower_bound, fisher_exact, hypergeometric_tail, mcnemar_exact,
-    normal_quantile, wilson,
+    Risk, SuccessRate, beta_cdf, beta_quantile, clopper_pearson, epsilon_lower_bound, fisher_exact,
+    hypergeometric_tail, mcnemar_exact, newcombe, normal_quantile, residual_risk, wilson,
 };

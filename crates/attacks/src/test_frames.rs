@@ -126,3 +126,32 @@ pub fn random(kinds: &[Kind], rows: usize, missing: u32, rng: &mut Stream) -> Fr
 pub fn stacked(a: &Frame, b: &Frame) -> Frame {
     Frame::stack(&[a, b]).unwrap()
 }
+
+/// Frames of tables in JSON, `{column: [value, ...]}` each, encoded together: a column with a number is one of numbers,
+/// others are categories of all labels in ascending order.
+pub fn from_json(tables: &[&serde_json::Value]) -> Vec<Frame> {
+    let cells = |table: &serde_json::Value, name: &str| table[name].as_array().unwrap().clone();
+    let names: Vec<&String> = tables[0].as_object().unwrap().keys().collect();
+    let mut frames = vec![vec![]; tables.len()];
+    for name in names {
+        let mut labels: Vec<String> =
+            tables.iter().flat_map(|t| cells(t, name)).filter_map(|v| v.as_str().map(str::to_string)).collect();
+        labels.sort();
+        labels.dedup();
+        for (frame, table) in frames.iter_mut().zip(tables) {
+            let cells = cells(table, name);
+            frame.push(match labels.is_empty() {
+                true => numbers(name, &cells.iter().map(|v| v.as_f64().unwrap_or(f64::NAN)).collect::<Vec<_>>()),
+                false => {
+                    let code = |v: &serde_json::Value| {
+                        v.as_str().map_or(MISSING, |v| labels.binary_search(&v.to_string()).unwrap() as u32)
+                    };
+                    let mut column = codes(name, 0, &cells.iter().map(code).collect::<Vec<_>>());
+                    column.domain = Domain::Category(Arc::new(CategoryDomain { labels: labels.clone() }));
+                    column
+                }
+            });
+        }
+    }
+    frames.into_iter().map(frame).collect()
+}

@@ -100,3 +100,41 @@ fn epsilon_of_the_reference_sheet() {
     assert_eq!(epsilon_lower_bound(0, 0, 0, 0, 0.05, 1e-5), 0.0);
     assert!(epsilon_lower_bound(1000, 1000, 0, 1000, 0.05, 1e-5).is_finite());
 }
+
+#[test]
+fn risks_agree_with_anonymeter() {
+    // Anonymeter 1.1.0, EvaluationResults at 95 %: centre and half width of k of N.
+    for (k, n, centre, half) in [
+        (50.0, 500.0, 0.103049736, 0.026372173),
+        (0.0, 500.0, 0.003812170, 0.003812170),
+        (850.0, 1000.0, 0.848660635, 0.022129293),
+    ] {
+        let rate = SuccessRate::new(k, n, 0.95);
+        assert!((rate.centre - centre).abs() < 1e-9 && (rate.half_width - half).abs() < 1e-9, "{k} of {n}: {rate:?}");
+        // The interval is Wilson's.
+        let (lo, hi) = wilson(k, n, 0.95);
+        assert!((lo - (centre - half)).abs() < 1e-9 && (hi - (centre + half)).abs() < 1e-9);
+    }
+    // Its risk of (attempts, successes, control).
+    for (n, k, control, risk, lo, hi) in [
+        (500.0, 60.0, 40.0, 0.043297472, 0.003421228, 0.083173717),
+        (1000.0, 100.0, 50.0, 0.052525382, 0.028650033, 0.076400731),
+    ] {
+        let found = residual_risk(SuccessRate::new(k, n, 0.95), Some(SuccessRate::new(control, n, 0.95)));
+        for (found, expected) in [(found.risk, risk), (found.lo, lo), (found.hi, hi)] {
+            assert!((found - expected).abs() < 1e-9, "{k} of {n}: {found} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn newcombe_agrees_with_his_table() {
+    // Newcombe 1998, table II, method 10: 56/70 - 48/80 and 9/10 - 3/10.
+    for (first, second, low, high) in
+        [((56.0, 70.0), (48.0, 80.0), 0.0524, 0.3339), ((9.0, 10.0), (3.0, 10.0), 0.1705, 0.8090)]
+    {
+        let (difference, lo, hi) = newcombe(first, second, 0.95);
+        assert!((difference - (first.0 / first.1 - second.0 / second.1)).abs() < 1e-12);
+        assert!((lo - low).abs() < 5e-5 && (hi - high).abs() < 5e-5, "{lo} {hi}");
+    }
+}
