@@ -8,7 +8,8 @@
 //!   rows and a holdout; [`DcrSummary`] turns the distances into figures.
 //! * **Membership inference.** An [`Attack`] of [`ATTACKS`] scores targets; [`MiaSummary`] turns scores and the truth into
 //!   figures with intervals.
-//! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, lower bounds of epsilon.
+//! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, resampling of persons, several
+//!   tests at once, lower bounds of epsilon and audits.
 //!
 //! Distances and scores are descriptions. A table that shows none is not thereby safe: an attack that fails says only
 //! that this attack failed. Figures a row help an attacker, so they stay inside.
@@ -59,4 +60,8 @@ pub use membership::{
 };
 pub use mia::{MiaFigures, MiaSummary, Rate};
 pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};
-pub use statistics::{beta_cdf, beta_quantile, clopper_pearson, epsilon_lower_bound, normal_quantile, wilson};
+pub use statistics::{
+    Bootstrap, BootstrapMethod, Estimate, Guesses, SplitBound, beta_cdf, beta_quantile, bonferroni, clopper_pearson,
+    epsilon_lower_bound, epsilon_of_mu, evidence_of, holm, mu_lower_bound, normal_cdf, normal_p_value, normal_quantile,
+    share_p_value, wilson,
+};

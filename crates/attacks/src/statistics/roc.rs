@@ -1,6 +1,6 @@
 //! Figures of a score that is to tell members from non-members, from both lists in ascending order.
 
-use super::{clopper_pearson, epsilon_lower_bound, normal_quantile};
+use super::{clopper_pearson, epsilon_lower_bound, normal_p_value, normal_quantile};
 
 /// Scores as integers that sort like the numbers.
 pub(crate) struct Roc<'a> {
@@ -81,6 +81,27 @@ impl<'a> Roc<'a> {
             ((area - half).max(0.0), (area + half).min(1.0))
         });
         Auc { area, standard_error, interval, advantage: advantage as f64 / pairs }
+    }
+
+    /// The one-sided p-value of the area against 1/2 (Mann & Whitney 1947): the normal approximation with half a pair as
+    /// correction for continuity and with the variance that ties leave.
+    pub fn p_value(&self) -> f64 {
+        let (m, n) = (self.members.len() as f64, self.non_members.len() as f64);
+        let total = m + n;
+        let (mut i, mut j, mut ties) = (0, 0, 0u128);
+        while let Some(value) = [self.members.get(i), self.non_members.get(j)].into_iter().flatten().min().copied() {
+            let tied = run(self.members, i, value) as u64;
+            let tied_non_members = run(self.non_members, j, value) as u64;
+            let t = u128::from(tied + tied_non_members);
+            ties += t * t * t - t;
+            i += tied as usize;
+            j += tied_non_members as usize;
+        }
+        let variance = m * n / 12.0 * (total + 1.0 - ties as f64 / (total * (total - 1.0)));
+        if variance <= 0.0 {
+            return 1.0; // One tie of all says nothing.
+        }
+        normal_p_value(self.auc().area * m * n - 0.5, m * n / 2.0, variance.sqrt())
     }
 
     /// True positive rate where at most one non-member in `one_in` is taken for a member; `None` with fewer than
