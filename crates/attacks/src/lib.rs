@@ -47,6 +47,7 @@
 #![deny(missing_docs)]
 
 mod dcr;
+mod distance_report;
 mod membership;
 mod mia;
 mod neighbours;
@@ -55,6 +56,7 @@ mod statistics;
 mod test_frames;
 
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
+pub use distance_report::{DistanceFigure, DistanceParams, distance_report};
 pub use membership::{
     ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, Trained, Trainer, score_units, split_reference,
 };

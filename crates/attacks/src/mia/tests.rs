@@ -117,8 +117,8 @@ fn one_sided_and_missing_scores() {
     assert!(with_gaps.update(&[1.0], &[]).is_err());
     assert_eq!(
         figures.reason().unwrap(),
-        "auc_lo and auc_hi need 2 members and 2 non-members, there is 1 member; \
-        p_value needs 10 members and 10 non-members, there is 1 member; \
+        "auc_lo and auc_hi need 2 members and 2 non-members, there is 1 non-member; \
+        p_value needs 10 members and 10 non-members, there is 1 non-member; \
         tpr_at_fpr_10 needs 100 non-members, there is 1 non-member; \
         tpr_at_fpr_1 needs 1,000 non-members, there is 1 non-member; \
         tpr_at_fpr_01 needs 10,000 non-members, there is 1 non-member"

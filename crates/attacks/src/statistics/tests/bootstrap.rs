@@ -89,7 +89,7 @@ fn intervals_of_areas_cover_where_persons_have_several_scores() {
 fn one_row_a_person_is_what_delong_and_wilson_say() {
     let mut rng = Streams::new(3, "scores").block(0);
     let mut side = |n: u32, lift: f64| -> Vec<(f64, u32)> {
-        (0..n).map(|p| ((standard_normal(&mut rng)[0] + lift) * 4.0).round()).zip(0..n).collect()
+        (0..n).map(|_| ((standard_normal(&mut rng)[0] + lift) * 4.0).round()).zip(0..n).collect()
     };
     let (members, others) = (side(800, 0.5), side(700, 0.0));
     let e = Bootstrap::default().auc(&members, &others, &job()).unwrap().unwrap();
