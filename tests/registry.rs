@@ -183,7 +183,7 @@ async fn listings_are_the_registries() -> Result<()> {
 }
 
 /// A call of every table function, with every kind of option and every way to give a relation.
-const CALLS: [(&str, &str); 16] = [
+const CALLS: [(&str, &str); 17] = [
     (
         "synthesize",
         "SELECT * FROM synthesize(heart, rows => 300, seed => 1, identifiers => ['id'], filter_copies => true)",
@@ -235,6 +235,11 @@ const CALLS: [(&str, &str); 16] = [
     (
         "dcr",
         "SELECT dcr(d.dcr) FROM dcr((SELECT age, sex FROM heart WHERE age > 50), (SELECT age, sex FROM heart)) AS d",
+    ),
+    (
+        "distance_report",
+        "SELECT metric, value, holdout FROM distance_report((SELECT * FROM heart WHERE id < 200), (SELECT * FROM heart WHERE id < 400), \
+         TABLE(heart), seed => 3, metric => 'l1', identifiers => ['id'])",
     ),
     (
         "mia_score",

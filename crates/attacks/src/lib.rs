@@ -10,7 +10,8 @@
 //!   figures with intervals.
 //! * **Singling out, linkability, inference.** [`singling_out`], [`linkability`] and [`attribute_inference`] run the attacks
 //!   of Opinion 05/2014 on training rows and on a control; an [`AttackOutcome`] turns successes into a risk.
-//! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, lower bounds of epsilon.
+//! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, resampling of persons, several
+//!   tests at once, lower bounds of epsilon and audits.
 //!
 //! Distances and scores are descriptions. A table that shows none is not thereby safe: an attack that fails says only
 //! that this attack failed. Figures a row help an attacker, so they stay inside.
@@ -49,6 +50,7 @@
 
 mod attribute_inference;
 mod dcr;
+mod distance_report;
 mod linkability;
 mod membership;
 mod mia;
@@ -63,6 +65,7 @@ mod test_frames;
 
 pub use attribute_inference::{InferenceMethod, InferenceParams, attribute_inference};
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
+pub use distance_report::{DistanceFigure, DistanceParams, distance_report};
 pub use linkability::{LinkabilityParams, linkability};
 pub use membership::{
     ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, Trained, Trainer, draw_units, score_units, split_reference,
@@ -72,6 +75,8 @@ pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, 
 pub use outcome::{AttackOutcome, MIN_ATTEMPTS, OutcomeFigures, Share, Tally};
 pub use singling_out::{Condition, Matcher, Op, Predicate, SinglingOutMode, SinglingOutParams, rescaled, singling_out};
 pub use statistics::{
-    Risk, SuccessRate, beta_cdf, beta_quantile, clopper_pearson, epsilon_lower_bound, fisher_exact,
-    hypergeometric_tail, mcnemar_exact, newcombe, normal_quantile, residual_risk, wilson,
+    Bootstrap, BootstrapMethod, Estimate, Guesses, Risk, SplitBound, SuccessRate, beta_cdf, beta_quantile, bonferroni,
+    clopper_pearson, epsilon_lower_bound, epsilon_of_mu, evidence_of, fisher_exact, holm, hypergeometric_tail,
+    mcnemar_exact, mu_lower_bound, newcombe, normal_cdf, normal_p_value, normal_quantile, residual_risk, share_p_value,
+    wilson,
 };

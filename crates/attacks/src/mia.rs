@@ -3,12 +3,14 @@
 use lookalike_core::{Error, Result};
 use rayon::prelude::*;
 
-use crate::statistics::Roc;
+use crate::statistics::{Guesses, Roc, SplitBound, epsilon_by_split};
 
 /// Confidence of `epsilon_lower` is 1 less this.
 const ALPHA: f64 = 0.05;
 /// Delta of `epsilon_lower`.
 const DELTA: f64 = 1e-5;
+/// Fewest members and non-members for `p_value`.
+const TESTED: usize = 10;
 
 /// Mergeable summary of scores and the truth: the result does not depend on the order or the grouping of the targets.
 ///
@@ -43,6 +45,10 @@ pub struct MiaFigures {
     pub auc_lo: Option<f64>,
     /// Upper end, at most 1.
     pub auc_hi: Option<f64>,
+    /// The chance that a blind attack has an area as large or larger (Mann & Whitney 1947; normal approximation with
+    /// continuity and tie correction): one-sided, because an attack that is wrong more often than not finds nobody.
+    /// `None` with fewer than ten members or non-members, where the approximation is poor.
+    pub p_value: Option<f64>,
     /// Largest difference of true and false positive rate over all thresholds (Yeom et al. 2018). It is chosen after
     /// looking, so even a blind attack has an advantage a little above 0.
     pub advantage: Option<f64>,
@@ -60,6 +66,13 @@ pub struct MiaFigures {
     pub members: u64,
     /// Non-members with a score.
     pub non_members: u64,
+}
+
+impl MiaFigures {
+    /// Why figures are missing, in words; `None` when none is.
+    pub fn reason(&self) -> Option<String> {
+        reason(self.members, self.non_members)
+    }
 }
 
 impl MiaSummary {
@@ -119,6 +132,7 @@ impl MiaSummary {
         figures.auc = Some(auc.area);
         figures.auc_lo = auc.interval.map(|i| i.0);
         figures.auc_hi = auc.interval.map(|i| i.1);
+        figures.p_value = (members.len().min(non_members.len()) >= TESTED).then(|| roc.p_value());
         figures.advantage = Some(auc.advantage);
         let rate = |one_in| roc.true_positives_at(one_in).map(|o| Rate { rate: o.rate, lo: o.low, hi: o.high });
         figures.tpr_at_fpr_10 = rate(10);
@@ -127,6 +141,80 @@ impl MiaSummary {
         figures.epsilon_lower = Some(roc.epsilon_lower(ALPHA, DELTA));
         figures
     }
+
+    /// A lower bound of epsilon with the threshold chosen by a random half of the targets and judged by the other, beside
+    /// `epsilon_lower`, which fixes thresholds before looking; see [`SplitBound`]. `None` with too few targets to split.
+    pub fn epsilon_by_split(&self, seed: u64, alpha: f64, delta: f64) -> Option<SplitBound> {
+        epsilon_by_split(&sorted_keys(&self.members), &sorted_keys(&self.non_members), seed, alpha, delta)
+    }
+
+    /// Guesses "member" for the highest scores and "non-member" for the lowest, half of `guesses` each (the odd one goes
+    /// to the highest), and counts those that are right. Which targets are guessed is decided by the scores alone; of
+    /// scores that tie where the guesses end none is guessed, so that the guesses may be fewer.
+    pub fn guess(&self, guesses: u64) -> Guesses {
+        let (members, non_members) = (sorted_keys(&self.members), sorted_keys(&self.non_members));
+        let mut pooled: Vec<u64> = members.iter().chain(&non_members).copied().collect();
+        pooled.par_sort_unstable();
+        let targets = pooled.len();
+        let wanted = (guesses.min(targets as u64)) as usize;
+        let (top, bottom) = (wanted.div_ceil(2), wanted / 2);
+        let above = |sorted: &[u64], score: u64| (sorted.len() - sorted.partition_point(|&s| s <= score)) as u64;
+        let below = |sorted: &[u64], score: u64| sorted.partition_point(|&s| s < score) as u64;
+        // The first score that is not to be guessed; without one all are.
+        let (mut made, mut correct) = (0, 0);
+        let barrier = |place: Option<usize>| place.and_then(|p| pooled.get(p)).copied();
+        let top_barrier = barrier((targets - top).checked_sub(1));
+        let count = |f: &dyn Fn(&[u64]) -> u64| (f(&members), f(&non_members));
+        let (m, n) = count(&|sorted| top_barrier.map_or(sorted.len() as u64, |score| above(sorted, score)));
+        made += m + n;
+        correct += m;
+        let (m, n) = match barrier(Some(bottom)) {
+            Some(score) => count(&|sorted| below(sorted, score)),
+            None => (0, 0),
+        };
+        made += m + n;
+        correct += n;
+        Guesses { targets: targets as u64, guesses: made, correct }
+    }
+}
+
+/// Which figures so many members and non-members do not allow.
+fn reason(members: u64, non_members: u64) -> Option<String> {
+    let count = |n: u64, what: &str| match n {
+        0 => format!("no {what} was scored"),
+        1 => format!("there is 1 {what}"),
+        n => format!("there are {} {what}s", thousands(n)),
+    };
+    if members == 0 || non_members == 0 {
+        let missing = if members == 0 { "member" } else { "non-member" };
+        return Some(format!("every rate needs members and non-members, {}", count(0, missing)));
+    }
+    let mut reasons = vec![];
+    let fewer = if members < non_members { (members, "member") } else { (non_members, "non-member") };
+    if fewer.0 < 2 {
+        reasons.push(format!("auc_lo and auc_hi need 2 members and 2 non-members, {}", count(fewer.0, fewer.1)));
+    }
+    if fewer.0 < TESTED as u64 {
+        reasons.push(format!("p_value needs {TESTED} members and {TESTED} non-members, {}", count(fewer.0, fewer.1)));
+    }
+    let rates = [("tpr_at_fpr_10", 100), ("tpr_at_fpr_1", 1000), ("tpr_at_fpr_01", 10_000)];
+    for (name, needed) in rates.into_iter().filter(|(_, needed)| non_members < *needed) {
+        reasons.push(format!("{name} needs {} non-members, {}", thousands(needed), count(non_members, "non-member")));
+    }
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+/// A number with commas.
+pub(crate) fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Scores as integers in the same order, ascending.

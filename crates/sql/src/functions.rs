@@ -3,6 +3,7 @@
 mod anonymity_report;
 mod common;
 mod dcr;
+mod distance_report;
 pub(crate) mod hierarchies;
 mod hierarchy;
 mod k_anonymize;
@@ -22,6 +23,7 @@ pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &anonymity_report::AnonymityReport,
     &linkage_attack::LinkageAttack,
     &dcr::Dcr,
+    &distance_report::DistanceReport,
     &mia_score::MiaScore,
     &listings::Models,
     &listings::Attacks,

@@ -30,7 +30,7 @@ areas = []
 for members, others, grid, shift in [(30, 40, 0, 0.4), (200, 100, 5, 0.2), (50, 60, 1, 0.0), (400, 300, 0, -0.1)]:
     draw = lambda mean: rng.gauss(mean, 1.0) if not grid else float(round(rng.gauss(mean, 1.0) * grid))
     a, b = [draw(shift) for _ in range(members)], [draw(0.0) for _ in range(others)]
-    found = stats.mannwhitneyu(a, b, alternative="greater", method="asymptotic", use_continuity=False)
+    found = stats.mannwhitneyu(a, b, alternative="greater", method="asymptotic", use_continuity=True)
     areas.append({"members": a, "others": b, "p": float(found.pvalue)})
 
 out = pathlib.Path(__file__).resolve().parent.parent / "attacks_exact.json"

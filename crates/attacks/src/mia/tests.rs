@@ -115,6 +115,22 @@ fn one_sided_and_missing_scores() {
     let figures = with_gaps.finish();
     assert_eq!((figures.members, figures.non_members, figures.auc, figures.auc_lo), (1, 1, Some(1.0), None));
     assert!(with_gaps.update(&[1.0], &[]).is_err());
+    assert_eq!(
+        figures.reason().unwrap(),
+        "auc_lo and auc_hi need 2 members and 2 non-members, there is 1 non-member; \
+        p_value needs 10 members and 10 non-members, there is 1 non-member; \
+        tpr_at_fpr_10 needs 100 non-members, there is 1 non-member; \
+        tpr_at_fpr_1 needs 1,000 non-members, there is 1 non-member; \
+        tpr_at_fpr_01 needs 10,000 non-members, there is 1 non-member"
+    );
+    let scores: Vec<f64> = (0..10_000).map(f64::from).collect();
+    assert_eq!(summary(&scores, &scores).finish().reason(), None);
+    let few = summary(&scores, &scores[..1200]).finish().reason().unwrap();
+    assert_eq!(few, "tpr_at_fpr_01 needs 10,000 non-members, there are 1,200 non-members");
+    assert_eq!(
+        summary(&[1.0], &[]).finish().reason().unwrap(),
+        "every rate needs members and non-members, no non-member was scored"
+    );
     // Zero of either sign is one score; infinities are ranked.
     assert_eq!(summary(&[-0.0], &[0.0]).finish().auc, Some(0.5));
     assert_eq!(summary(&[f64::INFINITY], &[f64::MAX, f64::NEG_INFINITY]).finish().auc, Some(1.0));

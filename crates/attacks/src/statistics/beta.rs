@@ -53,6 +53,15 @@ pub fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
     x
 }
 
+/// The probability of `at_least` or more successes in `trials` of a chance each.
+pub(crate) fn binomial_sf(at_least: u64, trials: u64, chance: f64) -> f64 {
+    match at_least {
+        0 => 1.0,
+        k if k > trials => 0.0,
+        k => beta_cdf(chance, k as f64, (trials - k) as f64 + 1.0),
+    }
+}
+
 /// I_x(a, b) and 1 - I_x(a, b), the smaller one without cancellation.
 fn tails(x: f64, y: f64, a: f64, b: f64) -> (f64, f64) {
     if x <= 0.0 {

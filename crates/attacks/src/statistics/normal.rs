@@ -1,4 +1,4 @@
-//! Quantiles of the standard normal distribution.
+//! The standard normal distribution.
 
 /// The x below which a standard normal variable lies with probability `p`; infinite at 0 and 1, NaN outside [0, 1].
 ///
@@ -27,4 +27,20 @@ pub fn normal_quantile(p: f64) -> f64 {
         x -= newton / (1.0 + 0.5 * x * newton);
     }
     x
+}
+
+/// The probability that a standard normal variable is below `x`.
+pub fn normal_cdf(x: f64) -> f64 {
+    0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
+}
+
+/// The logarithm of [`normal_cdf`], also where that is too small for a number.
+pub(crate) fn normal_log_cdf(x: f64) -> f64 {
+    if x > -30.0 {
+        return libm::log(normal_cdf(x));
+    }
+    // Mills' ratio (Abramowitz & Stegun 26.2.12): the fourth term is below 1e-10.
+    let s = 1.0 / (x * x);
+    let half_ln_tau = 0.5 * libm::log(std::f64::consts::TAU);
+    -0.5 * x * x - libm::log(-x) - half_ln_tau + libm::log1p(-s * (1.0 - 3.0 * s * (1.0 - 5.0 * s)))
 }

@@ -1,6 +1,6 @@
 //! Figures of a score that is to tell members from non-members, from both lists in ascending order.
 
-use super::{clopper_pearson, epsilon_lower_bound, hypergeometric_tail, normal_quantile};
+use super::{clopper_pearson, epsilon_lower_bound, hypergeometric_tail, normal_p_value, normal_quantile};
 
 /// Scores as integers that sort like the numbers.
 pub(crate) struct Roc<'a> {
@@ -83,6 +83,27 @@ impl<'a> Roc<'a> {
         Auc { area, standard_error, interval, advantage: advantage as f64 / pairs }
     }
 
+    /// The one-sided p-value of the area against 1/2 (Mann & Whitney 1947): the normal approximation with half a pair as
+    /// correction for continuity and with the variance that ties leave.
+    pub fn p_value(&self) -> f64 {
+        let (m, n) = (self.members.len() as f64, self.non_members.len() as f64);
+        let total = m + n;
+        let (mut i, mut j, mut ties) = (0, 0, 0u128);
+        while let Some(value) = [self.members.get(i), self.non_members.get(j)].into_iter().flatten().min().copied() {
+            let tied = run(self.members, i, value) as u64;
+            let tied_non_members = run(self.non_members, j, value) as u64;
+            let t = u128::from(tied + tied_non_members);
+            ties += t * t * t - t;
+            i += tied as usize;
+            j += tied_non_members as usize;
+        }
+        let variance = m * n / 12.0 * (total + 1.0 - ties as f64 / (total * (total - 1.0)));
+        if variance <= 0.0 {
+            return 1.0; // One tie of all says nothing.
+        }
+        normal_p_value(self.auc().area * m * n - 0.5, m * n / 2.0, variance.sqrt())
+    }
+
     /// True positive rate where at most one non-member in `one_in` is taken for a member; `None` with fewer than
     /// 10 `one_in` non-members, where it cannot be measured.
     ///
@@ -98,30 +119,6 @@ impl<'a> Roc<'a> {
         let positives = members - self.members.partition_point(|&s| s <= barrier) as u64;
         let (low, high) = clopper_pearson(positives, members, 0.95);
         Some(Operating { rate: positives as f64 / members as f64, low, high })
-    }
-
-    /// One-sided p-value of the area under the curve against 1/2: Mann & Whitney (1947), normal approximation with the
-    /// variance corrected for ties. It holds for whatever scores when members and non-members are exchangeable. 1 when
-    /// all scores are equal.
-    pub fn p_value(&self) -> f64 {
-        let (m, n) = (self.members.len() as f64, self.non_members.len() as f64);
-        let (mut i, mut j, mut ties) = (0usize, 0usize, 0.0);
-        while let Some(value) = match (self.members.get(i), self.non_members.get(j)) {
-            (Some(&a), Some(&b)) => Some(a.min(b)),
-            (a, b) => a.or(b).copied(),
-        } {
-            let (a, b) = (run(self.members, i, value), run(self.non_members, j, value));
-            let t = (a + b) as f64;
-            ties += t * t * t - t;
-            (i, j) = (i + a, j + b);
-        }
-        let all = m + n;
-        let variance = (all + 1.0 - ties / (all * (all - 1.0))) / (12.0 * m * n);
-        // Rounding leaves a little where everything ties.
-        if variance <= 1e-12 / (m * n) {
-            return 1.0;
-        }
-        0.5 * libm::erfc((self.auc().area - 0.5) / variance.sqrt() * std::f64::consts::FRAC_1_SQRT_2)
     }
 
     /// One-sided exact p-value of [`Roc::true_positives_at`]: the probability of at least so many members above the
