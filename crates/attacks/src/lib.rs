@@ -55,7 +55,8 @@ mod test_frames;
 
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
 pub use membership::{
-    ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, Trained, Trainer, score_units, split_reference,
+    ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, GroundhogAttack, LiraAttack, QuerybasedAttack, Trained, Trainer,
+    draw_targets, score_units, split_reference,
 };
 pub use mia::{MiaFigures, MiaSummary, Rate};
 pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};

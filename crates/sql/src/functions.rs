@@ -11,6 +11,7 @@ mod listings;
 mod mia_score;
 mod released;
 mod synthesize;
+mod trainer;
 
 use crate::function::TableFunction;
 

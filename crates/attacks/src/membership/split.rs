@@ -1,7 +1,10 @@
-//! Reference rows from the non-members, where no reference relation is given.
+//! Persons drawn by content and seed: reference rows from the non-members where no reference relation is given, and
+//! fewer targets where the caller asks for fewer.
 
 use lookalike_core::{Error, Frame, Result, Streams};
 use rand::RngCore;
+
+use super::persons::rows_of_persons;
 
 /// Splits non-members in two halves: rows to be scored, and rows that serve as reference and are not scored. Both in
 /// ascending order; with units all rows of a person are in the same half, and the reference is the smaller half of an
@@ -12,18 +15,7 @@ use rand::RngCore;
 ///
 /// Fails (data) with fewer than two persons.
 pub fn split_reference(non_members: &Frame, seed: u64) -> Result<(Vec<u32>, Vec<u32>)> {
-    let streams = Streams::new(seed, "reference");
-    let mut hashes = vec![0u64; non_members.rows()];
-    let order = non_members.canonical_order();
-    // Persons with their rows in canonical order; the key is what decides.
-    let mut persons: Vec<(u64, Vec<u32>)> = match non_members.units() {
-        None => order.iter().map(|&row| (0, vec![row])).collect(),
-        Some(units) => {
-            let mut persons = vec![(0, vec![]); units.count as usize];
-            order.iter().for_each(|&row| persons[units.codes[row as usize] as usize].1.push(row));
-            persons.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
-        }
-    };
+    let mut persons = drawn(non_members, seed, "reference");
     if persons.len() < 2 {
         return Err(Error::data(format!(
             "non_members: {} in the relation, but half of them serve as reference: give at least 2, or reference => \
@@ -35,17 +27,32 @@ pub fn split_reference(non_members: &Frame, seed: u64) -> Result<(Vec<u32>, Vec<
             }
         )));
     }
-    hashes.copy_from_slice(&non_members.row_hashes());
-    for (key, rows) in &mut persons {
-        *key = rows.iter().fold(0, |key, &row| streams.block(hashes[row as usize] ^ key).next_u64());
-    }
+    let scored = persons.split_off(persons.len() / 2);
+    Ok((ascending(scored), ascending(persons)))
+}
+
+/// The rows, in ascending order, of at most so many persons (rows without units), drawn by the content of their rows
+/// and the seed.
+pub fn draw_targets(frame: &Frame, persons: usize, seed: u64) -> Vec<u32> {
+    let mut all = drawn(frame, seed, "targets");
+    all.truncate(persons);
+    ascending(all)
+}
+
+/// Persons with their rows, in an order that the seed and the content of their rows decide.
+fn drawn(frame: &Frame, seed: u64, purpose: &str) -> Vec<Vec<u32>> {
+    let streams = Streams::new(seed, purpose);
+    let hashes = frame.row_hashes();
+    let key = |rows: &[u32]| rows.iter().fold(0, |key, &row| streams.block(hashes[row as usize] ^ key).next_u64());
+    let mut persons: Vec<(u64, Vec<u32>)> =
+        rows_of_persons(frame).into_iter().map(|rows| (key(&rows), rows)).collect();
     // Stable: persons of equal content stay in their order, and it does not matter which of them is drawn.
     persons.sort_by_key(|(key, _)| *key);
-    let scored_persons = persons.split_off(persons.len() / 2);
-    let rows = |persons: Vec<(u64, Vec<u32>)>| {
-        let mut rows: Vec<u32> = persons.into_iter().flat_map(|(_, rows)| rows).collect();
-        rows.sort_unstable();
-        rows
-    };
-    Ok((rows(scored_persons), rows(persons)))
+    persons.into_iter().map(|(_, rows)| rows).collect()
+}
+
+fn ascending(persons: Vec<Vec<u32>>) -> Vec<u32> {
+    let mut rows: Vec<u32> = persons.into_iter().flatten().collect();
+    rows.sort_unstable();
+    rows
 }
