@@ -228,21 +228,24 @@ impl Operation for Score {
             no_common_person(&whole[0].keys, &whole[1].keys)?;
         }
         let _memory = job.reserve(2 * members.frame.memory() + 3 * non_members.frame.memory(), "targets")?;
+        let [members_scored, others_scored] = [self.draw(&whole[0], job)?, self.draw(&whole[1], job)?];
         let mut halves: Option<(Targets, Frame)> = None;
         for attack in &self.attacks {
             let options = options_of(attack.params(), &self.options)?;
             let (non_members, reference) = if attack.needs_reference() && given.is_none() {
                 let (targets, reference) = match &halves {
                     Some(halves) => halves,
-                    None => halves.insert(self.split(&whole[1])?),
+                    None => {
+                        let (targets, reference) = self.split(&whole[1])?;
+                        halves.insert((self.draw(&targets, job)?.into_owned(), reference))
+                    }
                 };
                 (targets, Some(reference))
             } else {
-                (&whole[1], given)
+                (&*others_scored, given)
             };
             let evidence = Evidence { synthetic: &synthetic.frame, reference, trainer: Some(&self.trainer) };
-            let drawn = self.draw([&whole[0], non_members], job)?;
-            let targets = drawn.each_ref().map(Cow::as_ref);
+            let targets = [&*members_scored, non_members];
             let stacked = Frame::stack(&targets.map(|t| &t.frame))?;
             let scores = attack.score(&stacked, &evidence, &options, self.seed, job)?;
             let (of_members, of_others) = scores.split_at(targets[0].frame.rows());
@@ -291,23 +294,20 @@ impl Score {
             .collect()
     }
 
-    /// So many of each side as the call asks for.
-    fn draw<'a>(&self, sides: [&'a Targets; 2], job: &Job) -> Result<[Cow<'a, Targets>; 2]> {
-        let Some(most) = self.options.int(MAX_TARGETS.name) else { return Ok(sides.map(Cow::Borrowed)) };
-        let [members, others] = sides.map(|side| -> Result<Cow<'a, Targets>> {
-            let rows = draw_targets(&side.frame, most as usize, self.seed);
-            if rows.len() == side.frame.rows() {
-                return Ok(Cow::Borrowed(side));
-            }
-            job.warn(&format!(
-                "max_targets => {most}: {} of {} rows of {} are scored",
-                rows.len(),
-                side.frame.rows(),
-                if side.is_member { "members" } else { "non-members" }
-            ));
-            Ok(Cow::Owned(side.gather(&rows)?))
-        });
-        Ok([members?, others?])
+    /// So many of the targets as the call asks for.
+    fn draw<'a>(&self, side: &'a Targets, job: &Job) -> Result<Cow<'a, Targets>> {
+        let Some(most) = self.options.int(MAX_TARGETS.name) else { return Ok(Cow::Borrowed(side)) };
+        let rows = draw_targets(&side.frame, most as usize, self.seed);
+        if rows.len() == side.frame.rows() {
+            return Ok(Cow::Borrowed(side));
+        }
+        job.warn(&format!(
+            "max_targets => {most}: of {} rows of {}, {} are scored",
+            side.frame.rows(),
+            if side.is_member { "members" } else { "non-members" },
+            rows.len()
+        ));
+        Ok(Cow::Owned(side.gather(&rows)?))
     }
 
     /// Non-members that are scored, and those that serve as reference.
