@@ -68,7 +68,8 @@ pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
 pub use distance_report::{DistanceFigure, DistanceParams, distance_report};
 pub use linkability::{LinkabilityParams, linkability};
 pub use membership::{
-    ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, Trained, Trainer, draw_units, score_units, split_reference,
+    ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, GroundhogAttack, LiraAttack, QuerybasedAttack, Trained,
+    Trainer, draw_targets, score_units, split_reference,
 };
 pub use mia::{MiaFigures, MiaSummary, Rate};
 pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};

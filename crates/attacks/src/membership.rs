@@ -7,7 +7,12 @@
 mod dcr;
 mod dcr_diff;
 mod evidence;
+mod groundhog;
+mod lira;
 mod persons;
+mod querybased;
+mod sets;
+mod shadow;
 mod split;
 
 use lookalike_core::{Frame, Job, Options, ParamSpec, Result};
@@ -16,8 +21,11 @@ use crate::{Metric, SearchOptions, Space, nearest};
 pub use dcr::DcrAttack;
 pub use dcr_diff::DcrDiffAttack;
 pub use evidence::{Evidence, Trained, Trainer};
+pub use groundhog::GroundhogAttack;
+pub use lira::LiraAttack;
 pub use persons::score_units;
-pub use split::{draw_units, split_reference};
+pub use querybased::QuerybasedAttack;
+pub use split::{draw_targets, split_reference};
 
 /// A membership inference attack.
 pub trait Attack: Send + Sync {
@@ -39,7 +47,8 @@ pub trait Attack: Send + Sync {
     ///
     /// The frames were encoded together; `options` were checked against [`Attack::params`]. All targets come in one
     /// call, members and others in no order that means anything, so that a threshold taken from them tells nothing.
-    /// Scores do not depend on the order of any rows. `seed` is for attacks that draw. A target that is itself among
+    /// Scores do not depend on the order of any rows; those of attacks that train generators depend on who else is among
+    /// the targets. `seed` is for attacks that draw. A target that is itself among
     /// the reference rows is not recognised: leave it out there, as [`split_reference`] does.
     ///
     /// Fails (argument) when the attack needs reference rows or a trainer and gets none, (data) when a relation it
@@ -55,7 +64,7 @@ pub trait Attack: Send + Sync {
 }
 
 /// Every attack.
-pub static ATTACKS: &[&dyn Attack] = &[&DcrAttack, &DcrDiffAttack];
+pub static ATTACKS: &[&dyn Attack] = &[&DcrAttack, &DcrDiffAttack, &LiraAttack, &QuerybasedAttack, &GroundhogAttack];
 
 /// Distances from every target to its nearest synthetic row and, if wanted, to its nearest reference row.
 struct Distances {
@@ -87,5 +96,7 @@ fn distances(
     Ok(Distances { synthetic: search(synthetic)?, reference })
 }
 
+#[cfg(test)]
+mod shadow_tests;
 #[cfg(test)]
 mod tests;

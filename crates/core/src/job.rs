@@ -39,6 +39,31 @@ impl Host for Unbounded {
     fn progress(&self, _: &'static str, _: u64, _: u64) {}
 }
 
+/// The surroundings of a part of a job, whose progress is nobody's concern.
+struct Quiet(Arc<dyn Host>);
+
+impl Host for Quiet {
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+    fn grow(&self, bytes: usize, purpose: &str) -> Result<()> {
+        self.0.grow(bytes, purpose)
+    }
+    fn shrink(&self, bytes: usize) {
+        self.0.shrink(bytes);
+    }
+    fn count(&self, counter: &'static str, n: usize) {
+        self.0.count(counter, n);
+    }
+    fn progress(&self, _: &'static str, _: u64, _: u64) {}
+    fn warn(&self, message: &str) {
+        self.0.warn(message);
+    }
+    fn scratch(&self, purpose: &str) -> Result<Scratch> {
+        self.0.scratch(purpose)
+    }
+}
+
 /// A cheap, cloneable handle that long loops ask whether to go on.
 #[derive(Clone)]
 pub struct Job {
@@ -54,6 +79,11 @@ impl Job {
     /// A job without limits, for use without an engine.
     pub fn unbounded() -> Self {
         Self::new(Arc::new(Unbounded))
+    }
+
+    /// The same job for one of many parts of a phase: progress inside the part is not shown.
+    pub fn quiet(&self) -> Self {
+        Self::new(Arc::new(Quiet(Arc::clone(&self.host))))
     }
 
     /// Fails once the job is cancelled. Loops call it at least every few milliseconds of work.

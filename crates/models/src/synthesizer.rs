@@ -134,15 +134,45 @@ impl Synthesizer {
         if b >= self.blocks() {
             return Err(Error::internal(format!("block {b} of {} was asked for", self.blocks())));
         }
-        job.check()?;
         let first_row = b * Self::BLOCK_ROWS as u64;
         let rows = (self.rows - first_row).min(Self::BLOCK_ROWS as u64) as usize;
+        let values = self.make(b, rows, job)?;
+        Ok(Block { first_row, rows, values })
+    }
+
+    /// So many rows at once, whatever [`Synthesizer::rows`] says: encoded like the input, identifiers omitted, no units.
+    /// They are what the blocks of a synthesizer of so many rows hold.
+    ///
+    /// # Errors
+    /// As [`Synthesizer::block`]; memory.
+    pub fn sample(&self, rows: usize, job: &Job) -> Result<Frame> {
+        let _memory = job.reserve(2 * rows * 8 * self.columns.len(), "generated rows")?;
+        let mut blocks = vec![];
+        for (b, start) in (0..rows).step_by(Self::BLOCK_ROWS).enumerate() {
+            let rows = (rows - start).min(Self::BLOCK_ROWS);
+            let values = self.make(b as u64, rows, job)?.into_iter();
+            let columns = self.columns.iter().zip(values).map(|(c, values)| Column { values, ..c.without_values() });
+            blocks.push(Frame::new(rows, columns.collect(), None));
+        }
+        match blocks.as_slice() {
+            [] => {
+                let empty = self.draw(0, &mut self.streams.block(0))?.into_iter();
+                let columns = self.columns.iter().zip(empty).map(|(c, values)| Column { values, ..c.without_values() });
+                Ok(Frame::new(0, columns.collect(), None))
+            }
+            blocks => Frame::stack(&blocks.iter().collect::<Vec<_>>()),
+        }
+    }
+
+    /// The first `rows` rows of block `b`.
+    fn make(&self, b: u64, rows: usize, job: &Job) -> Result<Vec<Values>> {
+        job.check()?;
         let mut rng = self.streams.block(b);
         let mut values = self.draw(rows, &mut rng)?;
         if let Some(filter) = &self.copies {
             self.replace_copies(filter, &mut values, rows, &mut rng, job)?;
         }
-        Ok(Block { first_row, rows, values })
+        Ok(values)
     }
 
     fn draw(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {

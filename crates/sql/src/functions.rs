@@ -12,6 +12,7 @@ mod listings;
 mod mia_score;
 mod released;
 mod synthesize;
+mod trainer;
 
 use crate::function::TableFunction;
 

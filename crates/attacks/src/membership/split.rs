@@ -1,7 +1,10 @@
-//! Persons drawn by content: reference rows from the non-members, and targets from many.
+//! Persons drawn by content and seed: reference rows from the non-members where no reference relation is given, and
+//! fewer targets where the caller asks for fewer.
 
 use lookalike_core::{Error, Frame, Result, Streams};
 use rand::RngCore;
+
+use super::persons::rows_of_persons;
 
 /// Splits non-members in two halves: rows to be scored, and rows that serve as reference and are not scored. Both in
 /// ascending order; with units all rows of a person are in the same half, and the reference is the smaller half of an
@@ -12,7 +15,7 @@ use rand::RngCore;
 ///
 /// Fails (data) with fewer than two persons.
 pub fn split_reference(non_members: &Frame, seed: u64) -> Result<(Vec<u32>, Vec<u32>)> {
-    let mut persons = shuffled_persons(non_members, &Streams::new(seed, "reference"));
+    let mut persons = drawn(non_members, seed, "reference");
     if persons.len() < 2 {
         return Err(Error::data(format!(
             "non_members: {} in the relation, but half of them serve as reference: give at least 2, or reference => \
@@ -25,39 +28,29 @@ pub fn split_reference(non_members: &Frame, seed: u64) -> Result<(Vec<u32>, Vec<
         )));
     }
     let scored = persons.split_off(persons.len() / 2);
-    Ok((rows_of(scored), rows_of(persons)))
+    Ok((ascending(scored), ascending(persons)))
 }
 
-/// The rows of so many persons, in ascending order: drawn by the content of their rows and the seed, as in
-/// [`split_reference`]. All rows when there are no more persons.
-pub fn draw_units(frame: &Frame, persons: u64, seed: u64) -> Vec<u32> {
-    let mut drawn = shuffled_persons(frame, &Streams::new(seed, "targets"));
-    drawn.truncate(persons as usize);
-    rows_of(drawn)
+/// The rows, in ascending order, of at most so many persons (rows without units), drawn by the content of their rows
+/// and the seed.
+pub fn draw_targets(frame: &Frame, persons: usize, seed: u64) -> Vec<u32> {
+    let mut all = drawn(frame, seed, "targets");
+    all.truncate(persons);
+    ascending(all)
 }
 
-/// The rows of every person, persons in an order that their content and the streams decide.
-fn shuffled_persons(frame: &Frame, streams: &Streams) -> Vec<Vec<u32>> {
-    let order = frame.canonical_order();
-    // Persons with their rows in canonical order; the key is what decides.
-    let mut persons: Vec<(u64, Vec<u32>)> = match frame.units() {
-        None => order.iter().map(|&row| (0, vec![row])).collect(),
-        Some(units) => {
-            let mut persons = vec![(0, vec![]); units.count as usize];
-            order.iter().for_each(|&row| persons[units.codes[row as usize] as usize].1.push(row));
-            persons.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
-        }
-    };
+/// Persons with their rows, in an order that the seed and the content of their rows decide.
+fn drawn(frame: &Frame, seed: u64, purpose: &str) -> Vec<Vec<u32>> {
+    let streams = Streams::new(seed, purpose);
     let hashes = frame.row_hashes();
-    for (key, rows) in &mut persons {
-        *key = rows.iter().fold(0, |key, &row| streams.block(hashes[row as usize] ^ key).next_u64());
-    }
-    // Stable: persons of equal content stay in their order, and it does not matter which of them comes first.
+    let key = |rows: &[u32]| rows.iter().fold(0, |key, &row| streams.block(hashes[row as usize] ^ key).next_u64());
+    let mut persons: Vec<(u64, Vec<u32>)> = rows_of_persons(frame).into_iter().map(|rows| (key(&rows), rows)).collect();
+    // Stable: persons of equal content stay in their order, and it does not matter which of them is drawn.
     persons.sort_by_key(|(key, _)| *key);
     persons.into_iter().map(|(_, rows)| rows).collect()
 }
 
-fn rows_of(persons: Vec<Vec<u32>>) -> Vec<u32> {
+fn ascending(persons: Vec<Vec<u32>>) -> Vec<u32> {
     let mut rows: Vec<u32> = persons.into_iter().flatten().collect();
     rows.sort_unstable();
     rows

@@ -19,6 +19,11 @@ fn people(rows: usize, seed: u64) -> Frame {
     frame(columns)
 }
 
+/// Attacks that score at once; those that train generators are tested in `shadow_tests`.
+fn quick() -> impl Iterator<Item = &'static &'static dyn Attack> {
+    ATTACKS.iter().filter(|a| !a.needs_trainer())
+}
+
 fn options(attack: &dyn Attack) -> Options {
     Options::check(attack.params(), &[]).unwrap()
 }
@@ -43,8 +48,7 @@ fn scores_by_hand() {
     // Range of synthetic and reference rows together: 0 to 10. Target 3: .1 from synthetic 2, .3 from reference 0.
     let (targets, synthetic) = (frame(vec![numbers("x", &[3.0, 2.0])]), frame(vec![numbers("x", &[2.0, 10.0])]));
     let reference = frame(vec![numbers("x", &[0.0])]);
-    let found: Vec<Vec<f64>> =
-        ATTACKS.iter().map(|a| score(*a, &targets, &synthetic, Some(&reference)).unwrap()).collect();
+    let found: Vec<Vec<f64>> = quick().map(|a| score(*a, &targets, &synthetic, Some(&reference)).unwrap()).collect();
     assert_eq!(found, [vec![-0.1, 0.0], vec![0.3 - 0.1, 0.2]]);
     assert!(found[0][1].is_sign_positive());
 }
@@ -66,7 +70,7 @@ fn copies_give_members_away_and_fresh_rows_do_not() {
         let fresh = fresh.gather(&(n..2000).collect::<Vec<_>>());
         stacked(&fresh, &members.gather(&(0..n).collect::<Vec<_>>()))
     };
-    for attack in ATTACKS {
+    for attack in quick() {
         let none = figures(*attack, &fresh);
         assert!((none.auc.unwrap() - 0.5).abs() < bound, "{}: {none:?}", attack.name());
         // 5 % of the members copied: they move to the top, which adds about .05/2 to the area (.527 in simulation).
@@ -85,7 +89,7 @@ fn order_of_rows_and_other_targets_do_not_matter() {
     let (targets, synthetic, reference) = (people(200, 5), people(300, 6), people(250, 7));
     let order = shuffled(200, 1);
     let part: Vec<u32> = order[..150].to_vec();
-    for attack in ATTACKS {
+    for attack in quick() {
         let whole = score(*attack, &targets, &synthetic, Some(&reference)).unwrap();
         let moved = score(
             *attack,
@@ -102,7 +106,7 @@ fn order_of_rows_and_other_targets_do_not_matter() {
 #[test]
 fn what_is_missing_is_named() {
     let (rows, none) = (people(5, 8), people(0, 8));
-    for attack in ATTACKS {
+    for attack in quick() {
         let error = score(*attack, &rows, &none, Some(&rows)).unwrap_err();
         assert!(error.kind() == ErrorKind::Data && error.message().starts_with("synthetic"), "{error}");
         if attack.needs_reference() {
@@ -171,14 +175,14 @@ fn targets_are_drawn_by_content_and_whole_persons() {
         hashes.sort_unstable();
         hashes
     };
-    let drawn = draw_units(&rows, 30, 1);
+    let drawn = draw_targets(&rows, 30, 1);
     assert!(drawn.len() == 30 && drawn.is_sorted());
     let moved = rows.gather(&shuffled(100, 4));
-    assert_eq!(content(&rows, &drawn), content(&moved, &draw_units(&moved, 30, 1)));
-    assert_ne!(draw_units(&rows, 30, 2), drawn);
-    assert_eq!(draw_units(&rows, 1000, 1), (0..100).collect::<Vec<_>>());
+    assert_eq!(content(&rows, &drawn), content(&moved, &draw_targets(&moved, 30, 1)));
+    assert_ne!(draw_targets(&rows, 30, 2), drawn);
+    assert_eq!(draw_targets(&rows, 1000, 1), (0..100).collect::<Vec<_>>());
     let persons = with_units(rows, (0..100).map(|i| i / 10).collect());
-    let drawn = draw_units(&persons, 3, 1);
+    let drawn = draw_targets(&persons, 3, 1);
     let mut who: Vec<u32> = drawn.iter().map(|row| row / 10).collect();
     who.dedup();
     assert_eq!((drawn.len(), who.len()), (30, 3));

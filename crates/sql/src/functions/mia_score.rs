@@ -1,5 +1,6 @@
 //! MIA_SCORE(members, non_members, synthetic): membership inference scores of every target.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -9,12 +10,13 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{cast, concat, take};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::arrow::row::{RowConverter, SortField};
-use lookalike_attacks::{ATTACKS, Attack, Evidence, score_units, split_reference};
+use lookalike_attacks::{ATTACKS, Attack, Evidence, draw_targets, score_units, split_reference};
 use lookalike_core::{
     Default, EncodeSpec, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, closest, list_names,
 };
 
 use super::common::{COLUMNS, IDENTIFIERS, PRIVACY_UNIT, SEED, common_types, comparison, options_of, refuse_unused};
+use super::trainer::{self, ModelTrainer};
 use crate::exec::encode_together;
 use crate::function::{Batches, Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
 
@@ -25,7 +27,7 @@ pub struct MiaScore;
 const ATTACKS_OPTION: ParamSpec = ParamSpec {
     name: "attacks",
     kind: ParamKind::Names,
-    default: Default::Unset("all attacks"),
+    default: Default::Unset("all attacks that train no generators"),
     purpose: "Names of attacks, as LOOKALIKE_ATTACKS() lists them.",
 };
 
@@ -34,6 +36,13 @@ const REFERENCE: ParamSpec = ParamSpec {
     kind: ParamKind::Relation,
     default: Default::Unset("half of the non-members, drawn by content and seed and then not scored"),
     purpose: "Other real rows of the same population that the attacker has, for attacks that compare with them.",
+};
+
+const MAX_TARGETS: ParamSpec = ParamSpec {
+    name: "max_targets",
+    kind: ParamKind::Int { min: 1, max: u32::MAX as i64 },
+    default: Default::Unset("all"),
+    purpose: "Members and non-members to score at most, of each so many, drawn by content and seed.",
 };
 
 impl TableFunction for MiaScore {
@@ -55,10 +64,10 @@ impl TableFunction for MiaScore {
     }
 
     fn options(&self) -> Vec<ParamSpec> {
-        let mut options = vec![ATTACKS_OPTION, REFERENCE, SEED, COLUMNS, IDENTIFIERS, PRIVACY_UNIT];
-        for param in ATTACKS.iter().flat_map(|a| a.params()) {
+        let mut options = vec![ATTACKS_OPTION, REFERENCE, MAX_TARGETS, SEED, COLUMNS, IDENTIFIERS, PRIVACY_UNIT];
+        for param in ATTACKS.iter().flat_map(|a| a.params()).copied().chain(trainer::options()) {
             if options.iter().all(|o| o.name != param.name) {
-                options.push(*param);
+                options.push(param);
             }
         }
         options
@@ -71,7 +80,12 @@ impl TableFunction for MiaScore {
     fn schema(&self, call: &Call) -> Result<SchemaRef> {
         let chosen = attacks(&call.options)?;
         let all = ATTACKS.iter().map(|a| (a.name(), a.params()));
-        refuse_unused(&call.options, all, |name| chosen.iter().any(|a| a.name() == name))?;
+        let is_chosen = |name: &str| chosen.iter().any(|a| a.name() == name);
+        refuse_unused(&call.options, all, is_chosen)?;
+        let training = trainer::options();
+        let trainers = ATTACKS.iter().filter(|a| a.needs_trainer()).map(|a| (a.name(), training.as_slice()));
+        refuse_unused(&call.options, trainers, is_chosen)?;
+        trainer::model_options(&call.options)?;
         comparison(call, "members", &["synthetic"])?;
         let mut fields = vec![
             Arc::new(Field::new("attack", DataType::Utf8, false)),
@@ -96,6 +110,7 @@ impl TableFunction for MiaScore {
             like: common_types(call, "members", &specs)?,
             specs,
             attacks: attacks(&call.options)?,
+            trainer: ModelTrainer::of(&call.options)?,
             options: call.options.clone(),
             seed: call.seed(),
         }))
@@ -132,7 +147,7 @@ fn attacks(options: &Options) -> Result<Vec<&'static dyn Attack>> {
         if options.get("attacks").is_some() {
             return Err(Error::argument("option 'attacks' is empty, allowed is at least one name"));
         }
-        return Ok(ATTACKS.to_vec());
+        return Ok(ATTACKS.iter().copied().filter(|a| !a.needs_trainer()).collect());
     }
     super::common::distinct("attacks", &names)?;
     names
@@ -154,6 +169,7 @@ struct Score {
     like: SchemaRef,
     specs: Vec<EncodeSpec>,
     attacks: Vec<&'static dyn Attack>,
+    trainer: ModelTrainer,
     options: Options,
     seed: u64,
 }
@@ -165,10 +181,19 @@ impl std::fmt::Debug for Score {
 }
 
 /// Targets of one side: their rows, and the key columns of each row.
+#[derive(Clone)]
 struct Targets {
     is_member: bool,
     frame: Frame,
     keys: Vec<ArrayRef>,
+}
+
+impl Targets {
+    fn gather(&self, rows: &[u32]) -> Result<Self> {
+        let places = UInt32Array::from(rows.to_vec());
+        let keys = self.keys.iter().map(|k| Ok(take(k, &places, None)?)).collect::<Result<_>>()?;
+        Ok(Self { is_member: self.is_member, frame: self.frame.gather(rows), keys })
+    }
 }
 
 impl Operation for Score {
@@ -203,20 +228,24 @@ impl Operation for Score {
             no_common_person(&whole[0].keys, &whole[1].keys)?;
         }
         let _memory = job.reserve(2 * members.frame.memory() + 3 * non_members.frame.memory(), "targets")?;
+        let [members_scored, others_scored] = [self.draw(&whole[0], job)?, self.draw(&whole[1], job)?];
         let mut halves: Option<(Targets, Frame)> = None;
         for attack in &self.attacks {
             let options = options_of(attack.params(), &self.options)?;
             let (non_members, reference) = if attack.needs_reference() && given.is_none() {
                 let (targets, reference) = match &halves {
                     Some(halves) => halves,
-                    None => halves.insert(self.split(&whole[1])?),
+                    None => {
+                        let (targets, reference) = self.split(&whole[1])?;
+                        halves.insert((self.draw(&targets, job)?.into_owned(), reference))
+                    }
                 };
                 (targets, Some(reference))
             } else {
-                (&whole[1], given)
+                (&*others_scored, given)
             };
-            let evidence = Evidence { synthetic: &synthetic.frame, reference, trainer: None };
-            let targets = [&whole[0], non_members];
+            let evidence = Evidence { synthetic: &synthetic.frame, reference, trainer: Some(&self.trainer) };
+            let targets = [&*members_scored, non_members];
             let stacked = Frame::stack(&targets.map(|t| &t.frame))?;
             let scores = attack.score(&stacked, &evidence, &options, self.seed, job)?;
             let (of_members, of_others) = scores.split_at(targets[0].frame.rows());
@@ -265,13 +294,26 @@ impl Score {
             .collect()
     }
 
+    /// So many of the targets as the call asks for.
+    fn draw<'a>(&self, side: &'a Targets, job: &Job) -> Result<Cow<'a, Targets>> {
+        let Some(most) = self.options.int(MAX_TARGETS.name) else { return Ok(Cow::Borrowed(side)) };
+        let rows = draw_targets(&side.frame, most as usize, self.seed);
+        if rows.len() == side.frame.rows() {
+            return Ok(Cow::Borrowed(side));
+        }
+        job.warn(&format!(
+            "max_targets => {most}: of {} rows of {}, {} are scored",
+            side.frame.rows(),
+            if side.is_member { "members" } else { "non-members" },
+            rows.len()
+        ));
+        Ok(Cow::Owned(side.gather(&rows)?))
+    }
+
     /// Non-members that are scored, and those that serve as reference.
     fn split(&self, non_members: &Targets) -> Result<(Targets, Frame)> {
         let (scored, reference) = split_reference(&non_members.frame, self.seed)?;
-        let rows = UInt32Array::from(scored.clone());
-        let keys = non_members.keys.iter().map(|k| Ok(take(k, &rows, None)?)).collect::<Result<_>>()?;
-        let targets = Targets { is_member: false, frame: non_members.frame.gather(&scored), keys };
-        Ok((targets, non_members.frame.gather(&reference)))
+        Ok((non_members.gather(&scored)?, non_members.frame.gather(&reference)))
     }
 
     fn batch(&self, attack: &dyn Attack, targets: &Targets, scores: &[f64]) -> Result<RecordBatch> {

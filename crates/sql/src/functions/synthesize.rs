@@ -7,9 +7,10 @@ use datafusion::arrow::datatypes::SchemaRef;
 use lookalike_core::{
     Default, EncodeSpec, Error, Frame, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result,
 };
-use lookalike_models::{MODELS, SynthesizeParams, Synthesizer, model};
+use lookalike_models::{SynthesizeParams, Synthesizer};
 
-use super::common::{IDENTIFIERS, PRIVACY_UNIT, SEED, distinct, options_of, refuse_unused, require_column};
+use super::common::{IDENTIFIERS, PRIVACY_UNIT, SEED, distinct, require_column};
+use super::trainer::{self, ModelTrainer};
 use crate::exec::encode_together;
 use crate::function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
 
@@ -20,32 +21,12 @@ pub struct Synthesize;
 /// More rows than this are a slip of the keyboard.
 const MAX_ROWS: i64 = 1_000_000_000_000;
 
-const OPTIONS: [ParamSpec; 4] = [
-    ParamSpec {
-        name: "model",
-        kind: ParamKind::Text,
-        default: Default::Text("auto"),
-        purpose: "Generator, as LOOKALIKE_MODELS() lists them.",
-    },
-    ParamSpec {
-        name: "rows",
-        kind: ParamKind::Int { min: 0, max: MAX_ROWS },
-        default: Default::Unset("as many as the input has"),
-        purpose: "Rows to make.",
-    },
-    ParamSpec {
-        name: "min_category_count",
-        kind: ParamKind::Int { min: 1, max: u32::MAX as i64 },
-        default: Default::Int(5),
-        purpose: "Categories held by fewer persons are never emitted.",
-    },
-    ParamSpec {
-        name: "filter_copies",
-        kind: ParamKind::Bool,
-        default: Default::Bool(true),
-        purpose: "Rows that equal an input row in all columns but identifiers are drawn again.",
-    },
-];
+const ROWS: ParamSpec = ParamSpec {
+    name: "rows",
+    kind: ParamKind::Int { min: 0, max: MAX_ROWS },
+    default: Default::Unset("as many as the input has"),
+    purpose: "Rows to make.",
+};
 
 impl TableFunction for Synthesize {
     fn name(&self) -> &'static str {
@@ -61,39 +42,24 @@ impl TableFunction for Synthesize {
     }
 
     fn options(&self) -> Vec<ParamSpec> {
-        let mut options: Vec<ParamSpec> = OPTIONS.to_vec();
-        options.extend([SEED, IDENTIFIERS, PRIVACY_UNIT]);
-        for param in MODELS.iter().flat_map(|m| m.params()) {
-            if options.iter().all(|o| o.name != param.name) {
-                options.push(*param);
-            }
-        }
+        let mut options = trainer::options();
+        options.extend([ROWS, SEED, IDENTIFIERS, PRIVACY_UNIT]);
         options
     }
 
     fn schema(&self, call: &Call) -> Result<SchemaRef> {
         let input = call.required("input")?;
-        model_options(&call.options)?;
+        trainer::model_options(&call.options)?;
         let spec = spec(call)?;
         FrameBuilder::new(Arc::clone(input), spec)?;
         Ok(Arc::clone(input))
     }
 
     fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>> {
-        let options = &call.options;
-        let params = SynthesizeParams {
-            model: options.text("model").unwrap_or("auto").to_lowercase(),
-            rows: options.int("rows").map(i64::unsigned_abs),
-            seed: call.seed(),
-            min_category_count: options.int("min_category_count").map_or(1, |n| n as u32),
-            filter_copies: options.bool("filter_copies"),
-        };
-        Ok(Arc::new(Fit {
-            schema: self.schema(call)?,
-            spec: spec(call)?,
-            params,
-            model_options: model_options(options)?,
-        }))
+        let ModelTrainer { params, options } = ModelTrainer::of(&call.options)?;
+        let params =
+            SynthesizeParams { rows: call.options.int("rows").map(i64::unsigned_abs), seed: call.seed(), ..params };
+        Ok(Arc::new(Fit { schema: self.schema(call)?, spec: spec(call)?, params, model_options: options }))
     }
 }
 
@@ -113,17 +79,6 @@ fn spec(call: &Call) -> Result<EncodeSpec> {
     }
     let columns = Some(input.fields().iter().map(|f| f.name().clone()).collect());
     Ok(EncodeSpec { columns, identifiers, unit, detect_identifiers: true })
-}
-
-/// The options of the chosen model out of those of the call. An option of another model is an error.
-fn model_options(options: &Options) -> Result<Options> {
-    // Without a name the model is a parameter that has no value yet.
-    let Some(name) = options.text("model") else { return Options::check(&[], &[]) };
-    let chosen = model(name)?;
-    let all = MODELS.iter().map(|m| (m.name(), m.params()));
-    refuse_unused(options, all, |name| name == chosen.name())
-        .map_err(|e| e.within(format!("model '{}'", chosen.name())))?;
-    options_of(chosen.params(), options)
 }
 
 /// Fails with fewer persons than a category needs to be emitted: whatever is drawn then describes single persons.
