@@ -14,9 +14,9 @@ use std::ops::Range;
 use lookalike_core::{Job, Reservation, Result};
 
 use super::isa::Isa;
-use super::mixed::scaled;
+use super::mixed::{Category, scaled};
 use super::space::{Points, Space};
-use super::{Kernel, UNIT};
+use super::{Kernel, Metric, Packing, UNIT};
 
 /// References in a panel.
 const LANES: usize = 32;
@@ -28,11 +28,70 @@ const GROUP: usize = 12;
 #[repr(C, align(64))]
 struct Lanes([f32; LANES]);
 
+/// How the rows of a space become vectors.
+#[derive(Debug)]
+enum Embedding {
+    /// Numbers on the scales of their columns.
+    Scaled,
+    /// Directions; each category, in this order, has so many places of which one is set.
+    Directions(Vec<(Category, u32)>),
+}
+
+impl Embedding {
+    fn new(space: &Space) -> Self {
+        if space.metric() != Metric::Cosine {
+            return Embedding::Scaled;
+        }
+        let constants = space.numbers.iter().enumerate().filter(|(_, column)| column.width == 0.0);
+        let constants = constants.map(|(j, _)| (Category::Constant(j), usize::from(u8::MAX)));
+        let codes = space.codes.iter().enumerate().map(|(j, column)| (Category::Code(j), column.labels));
+        let all: Vec<_> = constants.chain(codes).collect();
+        // Values that share a place count as equal, which brings rows nearer, never farther.
+        let most = (PLACES / all.len().max(1)).clamp(1, 63);
+        Embedding::Directions(all.into_iter().map(|(c, values)| (c, values.clamp(1, most) as u32 + 1)).collect())
+    }
+
+    /// Length of the vectors.
+    fn width(&self, space: &Space) -> usize {
+        match self {
+            Embedding::Scaled => space.numbers.len(),
+            Embedding::Directions(categories) => {
+                space.numbers.len() + categories.iter().map(|(_, places)| *places as usize).sum::<usize>()
+            }
+        }
+    }
+
+    /// Hands over what is not 0 in the vector of a row.
+    fn embed(&self, space: &Space, points: &Points, row: usize, mut put: impl FnMut(usize, f32)) {
+        let values = points.numbers(row);
+        match self {
+            Embedding::Scaled => values.iter().enumerate().for_each(|(j, value)| put(j, scaled(space, j, *value))),
+            Embedding::Directions(categories) => {
+                let numbers = values.iter().zip(&space.numbers).enumerate().filter(|(_, (_, c))| c.width > 0.0);
+                numbers.for_each(|(j, (value, _))| put(j, *value as f32));
+                let set = (points.inverse(row) * std::f64::consts::FRAC_1_SQRT_2) as f32;
+                let mut first = values.len();
+                for &(category, places) in categories {
+                    let code = category.code(space, points, row).map_or(places - 1, |code| code % (places - 1));
+                    put(first + code as usize, set);
+                    first += places as usize;
+                }
+            }
+        }
+    }
+}
+
+/// Most places of all categories of a direction together, but for two each.
+const PLACES: usize = 512;
+
 /// References packed for [`Kernel::scan`].
 #[derive(Debug)]
 pub(super) struct Dense<'a> {
     isa: Isa,
     space: &'a Space,
+    embedding: Embedding,
+    /// Length of a vector.
+    width: usize,
     /// For each panel the row of -|y|^2/2, then a row for each column.
     rows: Vec<Lanes>,
     _memory: Reservation,
@@ -53,66 +112,65 @@ pub(super) struct Group {
 }
 
 impl<'a> Dense<'a> {
-    pub fn pack(isa: Isa, space: &'a Space, references: &Points, job: &Job) -> Result<Self> {
-        let columns = space.numbers.len();
-        let panels = references.rows().div_ceil(LANES);
-        let memory = job.reserve(panels * LANES * 4 * (columns + 1), "packed references")?;
-        let mut rows = vec![Lanes([0.0; LANES]); panels * (columns + 1)];
-        for (position, &row) in references.canonical().iter().enumerate() {
-            let (panel, lane) = (position / LANES, position % LANES);
+    pub fn pack(isa: Isa, space: &'a Space, references: &Points, packing: &Packing, job: &Job) -> Result<Self> {
+        let embedding = Embedding::new(space);
+        let width = embedding.width(space);
+        let panels = packing.len().div_ceil(LANES);
+        let memory = job.reserve(panels * LANES * 4 * (width + 1), "packed references")?;
+        let mut rows = vec![Lanes([0.0; LANES]); panels * (width + 1)];
+        for (slot, row) in packing.rows().enumerate() {
+            let (panel, lane) = (slot / LANES, slot % LANES);
             if lane == 0 {
                 job.check()?;
             }
             let mut squares = 0.0;
-            let panel = &mut rows[panel * (columns + 1)..][..columns + 1];
-            for (j, value) in references.numbers(row as usize).iter().enumerate() {
-                let y = scaled(space, j, *value);
+            let panel = &mut rows[panel * (width + 1)..][..width + 1];
+            embedding.embed(space, references, row as usize, |j, y| {
                 panel[j + 1].0[lane] = y;
                 squares += f64::from(y) * f64::from(y);
-            }
+            });
             panel[0].0[lane] = (-0.5 * squares) as f32;
         }
-        Ok(Self { isa, space, rows, _memory: memory })
+        Ok(Self { isa, space, embedding, width, rows, _memory: memory })
     }
 
     fn panel(&self, panel: usize) -> &[Lanes] {
-        let height = self.space.numbers.len() + 1;
-        &self.rows[panel * height..][..height]
+        &self.rows[panel * (self.width + 1)..][..self.width + 1]
     }
 }
 
 impl Kernel for Dense<'_> {
     type Group = Group;
+    type Lanes = [f64; GROUP];
     const GROUP: usize = GROUP;
     const BLOCK: usize = LANES;
 
     fn block_bytes(&self) -> usize {
-        LANES * 4 * (self.space.numbers.len() + 1)
+        LANES * 4 * (self.width + 1)
     }
 
-    fn group(&self, queries: &Points, rows: Range<usize>) -> Group {
+    fn group(&self, queries: &Points, rows: &[u32]) -> Group {
         let mut group = Group {
-            numbers: vec![[0.0; GROUP]; self.space.numbers.len()],
+            numbers: vec![[0.0; GROUP]; self.width],
             size: [0.0; GROUP],
             limits: [f32::INFINITY; GROUP],
             hits: [0; GROUP],
             values: [Lanes([0.0; LANES]); GROUP],
         };
-        for (i, row) in rows.enumerate() {
+        for (i, &row) in rows.iter().enumerate() {
             let mut squares = 0.0;
-            for (j, value) in queries.numbers(row).iter().enumerate() {
-                let x = scaled(self.space, j, *value);
+            self.embedding.embed(self.space, queries, row as usize, |j, x| {
                 group.numbers[j][i] = x;
                 squares += f64::from(x) * f64::from(x);
-            }
+            });
             group.size[i] = squares.sqrt();
             group.limits[i] = f32::NEG_INFINITY;
         }
         group
     }
 
-    fn limit(&self, group: &mut Group, query: usize, sum: f64) {
-        let (columns, size) = (self.space.numbers.len() as f64, group.size[query]);
+    fn limit(&self, group: &mut Group, query: usize, sum: f64, _ties: bool) {
+        let (columns, size) = (self.width as f64, group.size[query]);
         let limit = if sum < 0.0 {
             f64::INFINITY
         } else {

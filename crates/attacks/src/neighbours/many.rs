@@ -1,10 +1,11 @@
 //! More than one neighbour of a query: the nearest k, and how many lie within a radius.
 
-use std::collections::BinaryHeap;
+use std::sync::{Mutex, PoisonError};
 
 use lookalike_core::{Error, Job, MISSING, Result};
-use rayon::prelude::*;
 
+use super::collect::{Counts, TopK};
+use super::search::{Plan, Probe, Task, search};
 use super::{Points, SearchOptions, Space};
 
 /// The nearest references of every query.
@@ -37,30 +38,12 @@ pub struct Within {
     pub tied: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Candidate {
-    distance: f64,
-    position: u32,
-}
-
-impl Eq for Candidate {}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.distance.total_cmp(&other.distance).then(self.position.cmp(&other.position))
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 /// The `k` nearest references of every query, exactly, in the order of the queries. Rows count, several of one person
 /// as well; [`SearchOptions::exclude_self`] leaves out the row itself or, with units, all rows of its person.
 ///
-/// Uses all threads of the current rayon pool. Fails (internal) when rows are to exclude themselves from others.
+/// Uses all threads of the current rayon pool. Counts `pairs_compared` and reports progress of the phase `neighbours`.
+/// Beside the points and the result it needs memory for one packed copy of the references and, where the search is
+/// pruned, the boxes of a tree. Fails (internal) when rows are to exclude themselves from others.
 pub fn k_nearest(
     space: &Space,
     queries: &Points,
@@ -69,32 +52,42 @@ pub fn k_nearest(
     options: SearchOptions,
     job: &Job,
 ) -> Result<KNearest> {
-    let mut result =
-        KNearest { k, rows: vec![MISSING; queries.rows() * k], distances: vec![f64::NAN; queries.rows() * k] };
-    if k == 0 {
-        return Ok(result);
-    }
-    let out = result.rows.par_chunks_mut(k).zip(result.distances.par_chunks_mut(k));
-    out.enumerate().try_for_each(|(query, (rows, distances))| {
-        let mut best = BinaryHeap::with_capacity(k + 1);
-        visit(space, queries, query, references, options, job, |candidate| {
-            if best.len() < k || best.peek().is_some_and(|worst| candidate < *worst) {
-                best.push(candidate);
-                if best.len() > k {
-                    best.pop();
+    k_nearest_by(Plan::default(), space, queries, references, k, options, job)
+}
+
+pub(super) fn k_nearest_by(
+    plan: Plan,
+    space: &Space,
+    queries: &Points,
+    references: &Points,
+    k: usize,
+    options: SearchOptions,
+    job: &Job,
+) -> Result<KNearest> {
+    let slots = queries.rows() * k;
+    let _result = job.reserve(slots * (size_of::<u32>() + size_of::<f64>()), "nearest neighbours")?;
+    let result = Mutex::new(KNearest { k, rows: vec![MISSING; slots], distances: vec![f64::NAN; slots] });
+    let held = k.min(references.rows());
+    if held > 0 {
+        let task = Task { space, queries, references, options, probe: Probe::Nearest(k), held };
+        let start = |_| TopK::new(held);
+        search(plan, &task, start, job, |found| {
+            let mut result = result.lock().unwrap_or_else(PoisonError::into_inner);
+            for (query, best) in found {
+                for (i, candidate) in best.into_sorted().into_iter().enumerate() {
+                    result.rows[query * k + i] = references.canonical()[candidate.position as usize];
+                    result.distances[query * k + i] = candidate.distance;
                 }
             }
         })?;
-        for (i, candidate) in best.into_sorted_vec().into_iter().enumerate() {
-            rows[i] = references.canonical()[candidate.position as usize];
-            distances[i] = candidate.distance;
-        }
-        Ok::<(), Error>(())
-    })?;
-    Ok(result)
+    } else {
+        options.check(queries, references)?;
+    }
+    Ok(result.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// How many references lie within a radius of every query, in the order of the queries; a radius a query.
+/// How many references lie within a radius of every query, in the order of the queries; a radius a query. No reference
+/// lies within a negative or NaN radius.
 ///
 /// Fails (internal) when there are not as many radii as queries, or rows are to exclude themselves from others.
 pub fn within(
@@ -105,44 +98,30 @@ pub fn within(
     options: SearchOptions,
     job: &Job,
 ) -> Result<Vec<Within>> {
+    within_by(Plan::default(), space, queries, references, radii, options, job)
+}
+
+pub(super) fn within_by(
+    plan: Plan,
+    space: &Space,
+    queries: &Points,
+    references: &Points,
+    radii: &[f64],
+    options: SearchOptions,
+    job: &Job,
+) -> Result<Vec<Within>> {
     if radii.len() != queries.rows() {
         return Err(Error::internal(format!("{} radii of {} queries", radii.len(), queries.rows())));
     }
-    let count = |(query, radius): (usize, &f64)| {
-        let mut found = Within::default();
-        visit(space, queries, query, references, options, job, |candidate| {
-            found.nearer += u32::from(candidate.distance < *radius);
-            found.tied += u32::from(candidate.distance == *radius);
-        })?;
-        Ok(found)
-    };
-    radii.par_iter().enumerate().map(count).collect()
-}
-
-/// Hands over every reference that counts for a query.
-fn visit(
-    space: &Space,
-    queries: &Points,
-    query: usize,
-    references: &Points,
-    options: SearchOptions,
-    job: &Job,
-    mut each: impl FnMut(Candidate),
-) -> Result<()> {
-    if options.exclude_self && queries.rows() != references.rows() {
-        return Err(Error::internal("rows are to exclude themselves from other rows"));
-    }
-    job.check()?;
-    for (position, &row) in references.canonical().iter().enumerate() {
-        let is_self = options.exclude_self
-            && match (queries.units(), references.units()) {
-                (Some(a), Some(b)) => a[query] == b[row as usize],
-                _ => query == row as usize,
-            };
-        if !is_self {
-            let distance = space.distance(queries, query as u32, references, row);
-            each(Candidate { distance, position: position as u32 });
+    let _result = job.reserve(size_of_val(radii), "neighbours within a radius")?;
+    let result = Mutex::new(vec![Within::default(); radii.len()]);
+    let task = Task { space, queries, references, options, probe: Probe::Radii(radii), held: 0 };
+    let start = |query: usize| Counts::new(radii[query], space.largest_sum(radii[query]));
+    search(plan, &task, start, job, |found| {
+        let mut result = result.lock().unwrap_or_else(PoisonError::into_inner);
+        for (query, counts) in found {
+            result[query] = Within { nearer: counts.nearer, tied: counts.tied };
         }
-    }
-    Ok(())
+    })?;
+    Ok(result.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

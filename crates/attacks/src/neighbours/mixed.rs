@@ -14,7 +14,7 @@ use lookalike_core::{Job, Reservation, Result};
 
 use super::isa::Isa;
 use super::space::{Points, Space, is_missing};
-use super::{CLAMP, Kernel, Metric, UNIT};
+use super::{CLAMP, Kernel, Metric, Packing, UNIT};
 
 /// References in a block.
 const LANES: usize = 64;
@@ -33,13 +33,27 @@ struct ByteLanes([u8; LANES]);
 
 /// Where the bytes of a category come from.
 #[derive(Debug, Clone, Copy)]
-enum Category {
+pub(super) enum Category {
     /// Codes of a category column.
     Code(usize),
     /// Values of a number column without a width.
     Constant(usize),
     /// NULL or not of a number column.
     Missing(usize),
+}
+
+impl Category {
+    /// A number for the value of a row, the same for equal values, unless it is NULL.
+    pub fn code(self, space: &Space, points: &Points, row: usize) -> Option<u32> {
+        match self {
+            Category::Code(j) => Some(points.codes(row)[j]).filter(|&code| !is_missing(code)),
+            Category::Constant(j) => {
+                let value = points.numbers(row)[j];
+                (!value.is_nan()).then(|| u32::from(constant_byte(value, space.numbers[j].center)))
+            }
+            Category::Missing(j) => Some(u32::from(points.numbers(row)[j].is_nan())),
+        }
+    }
 }
 
 /// Which columns are packed, and how.
@@ -113,22 +127,12 @@ impl Layout {
 
     /// Category bytes of a row, narrow ones first. Unequal bytes mean unequal categories; equal ones usually mean equal.
     fn pack_bytes(&self, space: &Space, points: &Points, row: usize, mut put: impl FnMut(usize, u8)) {
-        let (values, codes) = (points.numbers(row), points.codes(row));
         for (at, category) in self.narrow.iter().enumerate() {
-            put(
-                at,
-                match *category {
-                    Category::Missing(j) => u8::from(values[j].is_nan()),
-                    Category::Constant(j) if values[j].is_nan() => 255,
-                    Category::Constant(j) => constant_byte(values[j], space.numbers[j].center),
-                    Category::Code(j) if is_missing(codes[j]) => 255,
-                    Category::Code(j) => codes[j] as u8,
-                },
-            );
+            put(at, category.code(space, points, row).map_or(u8::MAX, |code| code as u8));
         }
         for (i, category) in self.wide.iter().enumerate() {
-            let Category::Code(j) = *category else { continue };
-            let word = if is_missing(codes[j]) { u16::MAX } else { (codes[j] % u32::from(u16::MAX)) as u16 };
+            let code = category.code(space, points, row);
+            let word = code.map_or(u16::MAX, |code| (code % u32::from(u16::MAX)) as u16);
             let [low, high] = word.to_le_bytes();
             put(self.narrow.len() + 2 * i, low);
             put(self.narrow.len() + 2 * i + 1, high);
@@ -181,14 +185,21 @@ pub(super) struct Group {
 }
 
 impl<'a, const SQUARED: bool> Mixed<'a, SQUARED> {
-    pub fn pack(isa: Isa, space: &'a Space, layout: Layout, references: &Points, job: &Job) -> Result<Self> {
-        let blocks = references.rows().div_ceil(LANES);
+    pub fn pack(
+        isa: Isa,
+        space: &'a Space,
+        layout: Layout,
+        references: &Points,
+        packing: &Packing,
+        job: &Job,
+    ) -> Result<Self> {
+        let blocks = packing.len().div_ceil(LANES);
         let (n, c) = (layout.number_count(), layout.byte_count());
         let memory = job.reserve(blocks * LANES * (4 * n + c), "packed references")?;
         let mut numbers = vec![NumberLanes([0.0; LANES]); blocks * n];
         let mut bytes = vec![ByteLanes([0; LANES]); blocks * c];
-        for (position, &row) in references.canonical().iter().enumerate() {
-            let (block, lane) = (position / LANES, position % LANES);
+        for (slot, row) in packing.rows().enumerate() {
+            let (block, lane) = (slot / LANES, slot % LANES);
             if lane == 0 {
                 job.check()?;
             }
@@ -224,6 +235,7 @@ impl Group {
 
 impl<const SQUARED: bool> Kernel for Mixed<'_, SQUARED> {
     type Group = Group;
+    type Lanes = [f64; GROUP];
     const GROUP: usize = GROUP;
     const BLOCK: usize = LANES;
 
@@ -231,7 +243,7 @@ impl<const SQUARED: bool> Kernel for Mixed<'_, SQUARED> {
         LANES * (4 * self.layout.number_count() + self.layout.byte_count())
     }
 
-    fn group(&self, queries: &Points, rows: Range<usize>) -> Group {
+    fn group(&self, queries: &Points, rows: &[u32]) -> Group {
         let mut group = Group {
             numbers: vec![[0.0; GROUP]; self.layout.number_count()],
             bytes: vec![[0; GROUP]; self.layout.byte_count()],
@@ -241,8 +253,8 @@ impl<const SQUARED: bool> Kernel for Mixed<'_, SQUARED> {
             hits: [0; GROUP],
             values: [[0.0; LANES]; GROUP],
         };
-        for (i, row) in rows.enumerate() {
-            let mut size = 0.0;
+        for (i, &row) in rows.iter().enumerate() {
+            let (row, mut size) = (row as usize, 0.0);
             self.layout.pack_numbers(self.space, queries, row, |j, x| {
                 group.numbers[j][i] = x;
                 let x = if x.is_nan() { 0.0 } else { f64::from(x).abs() };
@@ -257,12 +269,13 @@ impl<const SQUARED: bool> Kernel for Mixed<'_, SQUARED> {
         group
     }
 
-    fn limit(&self, group: &mut Group, query: usize, sum: f64) {
+    fn limit(&self, group: &mut Group, query: usize, sum: f64, ties: bool) {
         let (columns, size) = (self.layout.number_count() as f64, group.size[query]);
         let limit = if sum < 0.0 {
             -1.0
         } else if columns == 0.0 {
-            sum - 0.5
+            // The approximation is exact.
+            if ties { sum + 0.5 } else { sum - 0.5 }
         } else if SQUARED {
             (sum.sqrt() * (1.0 + 3.0 * UNIT) + 3.0 * UNIT * size).powi(2) * (1.0 + 1.05 * (columns + 8.0) * UNIT)
         } else {

@@ -2,14 +2,15 @@
 
 use lookalike_core::{Domain, Error, Frame, Job, MISSING, ParamKind, ParamSpec, Reservation, Result, Role, Values};
 
-/// How far two rows are apart. Every metric adds one part a column:
+/// How far two rows are apart. Gower, L1 and Euclidean add one part a column:
 ///
 /// * a category: 0 when equal, 1 when not;
 /// * a number: the difference divided by the column's width, the largest minus the smallest value in the frames that
 ///   [`Space::fit`] was given; in a column of width 0 (or without any value there): 0 when equal, 1 when not;
 /// * NULL beside NULL: 0; NULL beside a value: 1 (the rule of SDMetrics' DCR).
 ///
-/// Parts of numbers are added in the order of the columns, then the number of unequal categories.
+/// Parts of numbers are added in the order of the columns, then the number of unequal categories. These three metrics
+/// and [`Metric::Masked`] are 0 exactly where the rows are identical, NULLs included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Metric {
     /// The mean of the parts, numbers capped at 1, so between 0 and 1 (Gower 1971, equal weights).
@@ -19,18 +20,35 @@ pub enum Metric {
     /// The root of the sum of the squared parts without the cap: range-scaled Euclidean distance in which a category
     /// is one-hot encoded and divided by the root of 2, so that a mismatch adds 1 to the square.
     Euclidean,
+    /// One minus the cosine of the angle between rows as vectors, from 0 to 2: a number is its difference from the
+    /// middle of the range divided by the width, 0 when NULL; a category, also a number column of width 0, is one-hot
+    /// encoded and divided by the root of 2, NULL a category of its own. Length plays no role: rows that are no copies
+    /// can be at distance 0. A row of nothing but zeros is at 1 from others and at 0 from another such row. Numbers
+    /// farther than 1e150 widths from the middle count as that far. Computed as half the square of the distance of the
+    /// two vectors at length 1, which keeps the digits of small angles and makes identical rows exactly 0.
+    Cosine,
+    /// For rows with many NULLs, as measurements on a grid of times: the mean of the parts, numbers capped at 1, over
+    /// the columns in which both rows have a value (Gower 1971, with weight 0 for comparisons that cannot be made; 1
+    /// where there is no such column), plus the share of all columns in which one row has a value and the other NULL,
+    /// weighted by [`Metric::MASK_WEIGHT`]. From 0 to 2; two rows of nothing but NULLs are at 0. No triangle inequality.
+    Masked,
 }
 
 impl Metric {
     /// Names in SQL, in the order of the variants.
-    pub const NAMES: &'static [&'static str] = &["gower", "l1", "euclidean"];
+    pub const NAMES: &'static [&'static str] = &["gower", "l1", "euclidean", "cosine", "masked"];
+
+    /// What the share of columns with a value in one row alone counts in [`Metric::Masked`]: rows whose values agree
+    /// but that were measured at quite different times are as far apart as rows whose values differ by the whole range.
+    pub const MASK_WEIGHT: f64 = 1.0;
 
     /// The option that chooses a metric.
     pub const PARAM: ParamSpec = ParamSpec {
         name: "metric",
         kind: ParamKind::Choice(Self::NAMES),
         default: lookalike_core::Default::Text("gower"),
-        purpose: "Distance between two rows: mean of range-scaled differences and mismatches, their sum, or Euclidean.",
+        purpose: "Distance between two rows: mean of range-scaled differences and mismatches, their sum, Euclidean, cosine of \
+                  the angle, or the mean over the columns that both have values in (masked).",
     };
 
     /// The metric of a name, in lower case.
@@ -39,6 +57,8 @@ impl Metric {
             "gower" => Ok(Metric::Gower),
             "l1" => Ok(Metric::L1),
             "euclidean" => Ok(Metric::Euclidean),
+            "cosine" => Ok(Metric::Cosine),
+            "masked" => Ok(Metric::Masked),
             _ => Err(Error::argument(format!("option 'metric' is '{name}', allowed is {}", Self::PARAM.kind.range()))),
         }
     }
@@ -142,7 +162,8 @@ impl Space {
     pub fn encode(&self, frame: &Frame, job: &Job) -> Result<Points> {
         self.same_columns(frame)?;
         let rows = frame.rows();
-        let bytes = rows * (self.numbers.len() * 8 + self.codes.len() * 4 + 8);
+        let directions = self.metric == Metric::Cosine;
+        let bytes = rows * (self.numbers.len() * 8 + self.codes.len() * 4 + 8 + if directions { 8 } else { 0 });
         let memory = job.reserve(bytes, "rows to compare")?;
         let mut numbers = vec![0.0; rows * self.numbers.len()];
         let mut codes = vec![0; rows * self.codes.len()];
@@ -164,26 +185,61 @@ impl Space {
         if rows > 0 && (n, c) != (self.numbers.len(), self.codes.len()) {
             return Err(Error::internal("a compared column has no values"));
         }
+        let mut inverse = vec![];
+        if directions {
+            inverse.extend((0..rows).map(|row| self.direction(&mut numbers[row * n..][..n])));
+        }
         Ok(Points {
             rows,
             width: (self.numbers.len(), self.codes.len()),
             numbers,
             codes,
+            inverse,
             units: frame.units().map(|u| u.codes.clone()),
             canonical: frame.canonical_order(),
             _memory: memory,
         })
     }
 
-    /// The exact distance of two rows: computed in f64 from the values themselves. It is 0 exactly when the rows are
-    /// identical (NULLs included).
+    /// Divides the vector of a row by its length, of which one over is returned. Columns of width 0 keep their values.
+    fn direction(&self, values: &mut [f64]) -> f64 {
+        let categories = self.codes.len() + self.numbers.iter().filter(|c| c.width == 0.0).count();
+        let mut largest = if categories > 0 { 1.0f64 } else { 0.0 };
+        for (value, column) in values.iter_mut().zip(&self.numbers).filter(|(_, c)| c.width > 0.0) {
+            let x = (*value * column.factor - column.center) / column.width;
+            *value = if x.is_nan() { 0.0 } else { x.clamp(-FARTHEST, FARTHEST) };
+            largest = largest.max(value.abs());
+        }
+        if largest == 0.0 {
+            return 0.0;
+        }
+        let scaled = || values.iter().zip(&self.numbers).filter(|(_, c)| c.width > 0.0);
+        let squares: f64 = scaled().map(|(x, _)| (x / largest) * (x / largest)).sum();
+        let length = largest * (squares + 0.5 * categories as f64 / (largest * largest)).sqrt();
+        for (value, _) in values.iter_mut().zip(&self.numbers).filter(|(_, c)| c.width > 0.0) {
+            *value /= length;
+        }
+        1.0 / length
+    }
+
+    /// The exact distance of two rows: computed in f64 from the values themselves.
     pub fn distance(&self, queries: &Points, query: u32, references: &Points, reference: u32) -> f64 {
         self.exact(queries, query as usize, references, reference as usize).1
     }
 
-    /// Sum of the parts (squared for the Euclidean metric) and the distance made of it.
+    /// The distance and what it is made of, which orders pairs in the same way: the sum of the parts (of their squares
+    /// for the Euclidean metric), the square of the distance of directions for the cosine, else the distance itself.
     #[inline]
     pub(super) fn exact(&self, queries: &Points, q: usize, references: &Points, r: usize) -> (f64, f64) {
+        match self.metric {
+            Metric::Cosine => self.cosine(queries, q, references, r),
+            Metric::Masked => self.masked(queries, q, references, r),
+            Metric::Gower | Metric::L1 | Metric::Euclidean => self.parts(queries, q, references, r),
+        }
+    }
+
+    #[inline]
+    fn parts(&self, queries: &Points, q: usize, references: &Points, r: usize) -> (f64, f64) {
         let (mut sum, mut differs) = (0.0, false);
         let (cap, squared) = (self.cap(), self.metric == Metric::Euclidean);
         for ((a, b), column) in queries.numbers(q).iter().zip(references.numbers(r)).zip(&self.numbers) {
@@ -191,23 +247,88 @@ impl Space {
                 continue;
             }
             differs = true;
-            let part = if column.width == 0.0 || a.is_nan() || b.is_nan() {
-                1.0
-            } else {
-                ((a * column.factor - b * column.factor).abs() / column.width).min(cap)
-            };
+            let part = if a.is_nan() || b.is_nan() { 1.0 } else { column.part(*a, *b).min(cap) };
             sum += if squared { part * part } else { part };
         }
         let unequal = queries.codes(q).iter().zip(references.codes(r)).filter(|(a, b)| a != b).count();
         sum += unequal as f64;
         let distance = match self.metric {
             Metric::Gower => sum / self.columns() as f64,
-            Metric::L1 => sum,
             Metric::Euclidean => sum.sqrt(),
+            _ => sum,
         };
-        // A difference of a tiny part of the range may underflow; it is a difference all the same.
-        let distance = if distance == 0.0 && (differs || unequal > 0) { f64::MIN_POSITIVE } else { distance };
-        (sum, distance)
+        (sum, apart(distance, differs || unequal > 0))
+    }
+
+    fn cosine(&self, queries: &Points, q: usize, references: &Points, r: usize) -> (f64, f64) {
+        let (x, y) = (queries.inverse(q), references.inverse(r));
+        if (x == 0.0) != (y == 0.0) {
+            return (2.0, 1.0);
+        }
+        let (mut sum, mut equal, mut unequal) = (0.0, 0u32, 0u32);
+        for ((a, b), column) in queries.numbers(q).iter().zip(references.numbers(r)).zip(&self.numbers) {
+            if column.width > 0.0 {
+                sum += (a - b) * (a - b);
+            } else if a == b || (a.is_nan() && b.is_nan()) {
+                equal += 1;
+            } else {
+                unequal += 1;
+            }
+        }
+        for (a, b) in queries.codes(q).iter().zip(references.codes(r)) {
+            *if a == b { &mut equal } else { &mut unequal } += 1;
+        }
+        sum += 0.5 * f64::from(equal) * (x - y) * (x - y) + 0.5 * f64::from(unequal) * (x * x + y * y);
+        (sum, (0.5 * sum).min(2.0))
+    }
+
+    fn masked(&self, queries: &Points, q: usize, references: &Points, r: usize) -> (f64, f64) {
+        let (mut sum, mut common, mut one_sided, mut differs) = (0.0, 0u32, 0u32, false);
+        for ((a, b), column) in queries.numbers(q).iter().zip(references.numbers(r)).zip(&self.numbers) {
+            match (a.is_nan(), b.is_nan()) {
+                (false, false) => {
+                    common += 1;
+                    if a != b {
+                        differs = true;
+                        sum += column.part(*a, *b).min(1.0);
+                    }
+                }
+                (true, true) => {}
+                _ => one_sided += 1,
+            }
+        }
+        let mut unequal = 0u32;
+        for (a, b) in queries.codes(q).iter().zip(references.codes(r)) {
+            match (is_missing(*a), is_missing(*b)) {
+                (false, false) => {
+                    common += 1;
+                    unequal += u32::from(a != b);
+                }
+                (true, true) => {}
+                _ => one_sided += 1,
+            }
+        }
+        sum += f64::from(unequal);
+        let mean = match common {
+            0 if one_sided == 0 => 0.0,
+            0 => 1.0,
+            _ => sum / f64::from(common),
+        };
+        let distance = mean + Metric::MASK_WEIGHT * f64::from(one_sided) / self.columns() as f64;
+        let distance = apart(distance, differs || unequal > 0 || one_sided > 0);
+        (distance, distance)
+    }
+
+    /// A sum that no pair within a distance exceeds.
+    pub(super) fn largest_sum(&self, distance: f64) -> f64 {
+        let sum = match self.metric {
+            Metric::Gower => distance * self.columns() as f64,
+            Metric::L1 | Metric::Masked => distance,
+            Metric::Euclidean => distance * distance,
+            Metric::Cosine if distance >= 2.0 => f64::INFINITY,
+            Metric::Cosine => 2.0 * distance,
+        };
+        sum * (1.0 + 8.0 * f64::EPSILON) + 1e-300
     }
 
     /// Largest part of a number.
@@ -215,6 +336,22 @@ impl Space {
         if self.metric == Metric::Gower { 1.0 } else { f64::INFINITY }
     }
 }
+
+impl NumberColumn {
+    /// Part of two different numbers.
+    #[inline]
+    fn part(&self, a: f64, b: f64) -> f64 {
+        if self.width == 0.0 { 1.0 } else { (a * self.factor - b * self.factor).abs() / self.width }
+    }
+}
+
+/// A difference of a tiny part of the range may underflow; it is a difference all the same.
+fn apart(distance: f64, differs: bool) -> f64 {
+    if distance == 0.0 && differs { f64::MIN_POSITIVE } else { distance }
+}
+
+/// Farthest place of a number on the scale of its column, so that squares stay finite.
+const FARTHEST: f64 = 1e150;
 
 fn number_column(frames: &[&Frame], column: usize) -> NumberColumn {
     let present = || {
@@ -245,6 +382,8 @@ pub struct Points {
     width: (usize, usize),
     numbers: Vec<f64>,
     codes: Vec<u32>,
+    /// One over the length of each row as a vector, for the cosine; 0 for a row of zeros.
+    inverse: Vec<f64>,
     units: Option<Vec<u32>>,
     canonical: Vec<u32>,
     _memory: Reservation,
@@ -274,6 +413,11 @@ impl Points {
     /// Codes of a row; [`MISSING`] is NULL.
     pub(super) fn codes(&self, row: usize) -> &[u32] {
         &self.codes[row * self.width.1..][..self.width.1]
+    }
+
+    /// One over the length of a row as a vector.
+    pub(super) fn inverse(&self, row: usize) -> f64 {
+        self.inverse[row]
     }
 
     /// Whether any row of a number column is NULL, or farther than half a width from the middle.

@@ -2,16 +2,39 @@
 
 use lookalike_core::{ErrorKind, Frame, Job, Values};
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::isa::Isa;
 use super::*;
 use crate::test_frames::Kind::{Codes, Constant, Grid, Uniform, Wild};
 use crate::test_frames::{Kind, codes, frame, identifier, numbers, random, shuffled, stacked, stream, with_units};
 
-const METRICS: [Metric; 3] = [Metric::Gower, Metric::L1, Metric::Euclidean];
+const METRICS: [Metric; 5] = [Metric::Gower, Metric::L1, Metric::Euclidean, Metric::Cosine, Metric::Masked];
 
-/// The definition of the distance, from the frames: nothing shared with the search.
+/// Every way to search.
+fn plans() -> Vec<Plan> {
+    let plan = |isa| [false, true].map(|prune| Plan { isa, prune: Some(prune) });
+    Isa::available().into_iter().flat_map(plan).collect()
+}
+
+/// The definition of the distance, from the frames: nothing shared with the search. The cosine is the exception, whose
+/// rounding another formula would not reproduce: `cosines_agree_with_the_definition` compares it.
 fn naive_distance(metric: Metric, widths: &[f64], a: (&Frame, usize), b: (&Frame, usize)) -> f64 {
     let (mut sum, mut mismatches, mut differs, mut columns) = (0.0, 0, false, 0);
+    let (mut common, mut one_sided) = (0, 0);
+    let masked = metric == Metric::Masked;
     for (c, &width) in widths.iter().enumerate() {
+        let nulls = match (&a.0.columns()[c].values, &b.0.columns()[c].values) {
+            (Values::Number(x), Values::Number(y)) => [x[a.1].is_nan(), y[b.1].is_nan()],
+            (Values::Code(x), Values::Code(y)) => [x[a.1] == MISSING, y[b.1] == MISSING],
+            _ => continue,
+        };
+        columns += 1;
+        one_sided += usize::from(nulls[0] != nulls[1]);
+        common += usize::from(nulls == [false, false]);
+        if masked && nulls != [false, false] {
+            continue;
+        }
         match (&a.0.columns()[c].values, &b.0.columns()[c].values) {
             (Values::Number(x), Values::Number(y)) => {
                 let (x, y) = (x[a.1], y[b.1]);
@@ -21,17 +44,13 @@ fn naive_distance(metric: Metric, widths: &[f64], a: (&Frame, usize), b: (&Frame
                     _ if width > 0.0 => (x - y).abs() / width,
                     _ => f64::from(u8::from(x != y)),
                 };
-                if metric == Metric::Gower {
+                if metric == Metric::Gower || masked {
                     part = part.min(1.0);
                 }
                 sum += if metric == Metric::Euclidean { part * part } else { part };
                 differs |= x != y && !(x.is_nan() && y.is_nan());
-                columns += 1;
             }
-            (Values::Code(x), Values::Code(y)) => {
-                mismatches += usize::from(x[a.1] != y[b.1]);
-                columns += 1;
-            }
+            (Values::Code(x), Values::Code(y)) => mismatches += usize::from(x[a.1] != y[b.1]),
             _ => {}
         }
     }
@@ -40,8 +59,13 @@ fn naive_distance(metric: Metric, widths: &[f64], a: (&Frame, usize), b: (&Frame
         Metric::Gower => sum / f64::from(columns),
         Metric::L1 => sum,
         Metric::Euclidean => sum.sqrt(),
+        Metric::Masked if common == 0 && one_sided == 0 => 0.0,
+        Metric::Masked if common == 0 => 1.0 + one_sided as f64 / f64::from(columns),
+        Metric::Masked => sum / common as f64 + one_sided as f64 / f64::from(columns),
+        Metric::Cosine => unreachable!("cosines are compared on their own"),
     };
-    if distance == 0.0 && (differs || mismatches > 0) { f64::MIN_POSITIVE } else { distance }
+    let differs = differs || mismatches > 0 || (masked && one_sided > 0);
+    if distance == 0.0 && differs { f64::MIN_POSITIVE } else { distance }
 }
 
 fn widths(scale: &Frame) -> Vec<f64> {
@@ -55,38 +79,56 @@ fn widths(scale: &Frame) -> Vec<f64> {
     scale.columns().iter().map(|c| width(&c.values)).collect()
 }
 
-/// Nearest and second nearest by sorting all distances.
-fn naive(metric: Metric, scale: &Frame, queries: &Frame, references: &Frame, exclude_self: bool) -> Vec<Neighbour> {
+/// For each query all references that count by distance and canonical order, with their rows, by sorting.
+fn sorted(
+    metric: Metric,
+    scale: &Frame,
+    queries: &Frame,
+    references: &Frame,
+    exclude_self: bool,
+) -> Vec<Vec<(f64, u32)>> {
     let widths = widths(scale);
+    let job = Job::unbounded();
+    let space = Space::fit(metric, &[scale]).unwrap();
+    let (points, others) = (space.encode(queries, &job).unwrap(), space.encode(references, &job).unwrap());
+    let distance = |q: usize, r: usize| match metric {
+        Metric::Cosine => space.distance(&points, q as u32, &others, r as u32),
+        _ => naive_distance(metric, &widths, (queries, q), (references, r)),
+    };
     let mut rank = vec![0; references.rows()];
     references.canonical_order().iter().enumerate().for_each(|(position, &row)| rank[row as usize] = position);
-    (0..queries.rows())
-        .map(|q| {
-            let same = |a: usize, b: usize| match references.units() {
-                Some(units) => units.codes[a] == units.codes[b],
-                None => a == b,
-            };
-            let mut all: Vec<(f64, usize, usize)> = (0..references.rows())
-                .filter(|&r| !(exclude_self && same(q, r)))
-                .map(|r| (naive_distance(metric, &widths, (queries, q), (references, r)), rank[r], r))
-                .collect();
-            all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            match all.first() {
-                None => Neighbour { distance: f64::NAN, row: MISSING, second: f64::NAN },
-                Some(&(distance, _, row)) => {
-                    let second = all.iter().find(|c| !same(c.2, row)).map_or(f64::NAN, |c| c.0);
-                    Neighbour { distance, row: row as u32, second }
-                }
-            }
-        })
-        .collect()
+    let one = |q: usize| {
+        let counts = |r: &usize| !(exclude_self && same(references, q, *r));
+        let mut all: Vec<(f64, u32)> =
+            (0..references.rows()).filter(counts).map(|r| (distance(q, r), r as u32)).collect();
+        all.sort_by(|a, b| a.0.total_cmp(&b.0).then(rank[a.1 as usize].cmp(&rank[b.1 as usize])));
+        all
+    };
+    (0..queries.rows()).map(one).collect()
 }
 
-fn search(isa: Isa, metric: Metric, scale: &Frame, queries: &Frame, references: &Frame, own: bool) -> Vec<Neighbour> {
+/// Whether rows are the same, or of the same person.
+fn same(frame: &Frame, a: usize, b: usize) -> bool {
+    frame.units().map_or(a == b, |units| units.codes[a] == units.codes[b])
+}
+
+/// Nearest and second nearest of sorted neighbours.
+fn two(sorted: &[Vec<(f64, u32)>], references: &Frame) -> Vec<Neighbour> {
+    let one = |all: &Vec<(f64, u32)>| match all.first() {
+        None => Neighbour { distance: f64::NAN, row: MISSING, second: f64::NAN },
+        Some(&(distance, row)) => {
+            let second = all.iter().find(|c| !same(references, c.1 as usize, row as usize));
+            Neighbour { distance, row, second: second.map_or(f64::NAN, |c| c.0) }
+        }
+    };
+    sorted.iter().map(one).collect()
+}
+
+fn search(plan: Plan, metric: Metric, scale: &Frame, queries: &Frame, references: &Frame, own: bool) -> Vec<Neighbour> {
     let job = Job::unbounded();
     let space = Space::fit(metric, &[scale]).unwrap();
     let (q, r) = (space.encode(queries, &job).unwrap(), space.encode(references, &job).unwrap());
-    nearest_on(isa, &space, &q, &r, SearchOptions { exclude_self: own }, &job).unwrap()
+    nearest_by(plan, &space, &q, &r, SearchOptions { exclude_self: own }, &job).unwrap()
 }
 
 fn assert_same(found: &[Neighbour], expected: &[Neighbour], context: &str) {
@@ -127,10 +169,10 @@ fn every_path_agrees_with_the_definition_bit_for_bit() {
         let narrow_scale = references.gather(&(0..20).collect::<Vec<_>>());
         for metric in METRICS {
             for scale in [&references, &narrow_scale] {
-                let expected = naive(metric, scale, &queries, &references, false);
-                for isa in Isa::available() {
-                    let found = search(isa, metric, scale, &queries, &references, false);
-                    assert_same(&found, &expected, &format!("{isa:?} {metric:?} shape {shape}"));
+                let expected = two(&sorted(metric, scale, &queries, &references, false), &references);
+                for plan in plans() {
+                    let found = search(plan, metric, scale, &queries, &references, false);
+                    assert_same(&found, &expected, &format!("{plan:?} {metric:?} shape {shape}"));
                 }
             }
         }
@@ -147,10 +189,10 @@ fn rows_and_persons_exclude_themselves() {
     for metric in METRICS {
         for frame in [&rows, &persons, &couple, &single] {
             for own in [false, true] {
-                let expected = naive(metric, frame, frame, frame, own);
-                for isa in Isa::available() {
-                    let found = search(isa, metric, frame, frame, frame, own);
-                    assert_same(&found, &expected, &format!("{isa:?} {metric:?} exclude_self {own}"));
+                let expected = two(&sorted(metric, frame, frame, frame, own), frame);
+                for plan in plans() {
+                    let found = search(plan, metric, frame, frame, frame, own);
+                    assert_same(&found, &expected, &format!("{plan:?} {metric:?} exclude_self {own}"));
                 }
             }
         }
@@ -166,16 +208,19 @@ fn order_of_references_and_number_of_threads_do_not_matter() {
     let order = shuffled(1500, 1);
     let moved = references.gather(&order);
     for metric in METRICS {
-        let expected = search(Isa::detect(), metric, &references, &queries, &references, false);
-        let found = search(Isa::detect(), metric, &references, &queries, &moved, false);
+        let expected = search(Plan::default(), metric, &references, &queries, &references, false);
+        let found = search(Plan::default(), metric, &references, &queries, &moved, false);
         for (f, e) in found.iter().zip(&expected) {
             assert_eq!((f.distance.to_bits(), f.second.to_bits()), (e.distance.to_bits(), e.second.to_bits()));
             assert_eq!(order[f.row as usize], e.row);
         }
         for threads in [1, 2, 5] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let found = pool.install(|| search(Isa::detect(), metric, &references, &queries, &references, false));
-            assert_same(&found, &expected, &format!("{threads} threads"));
+            for prune in [false, true] {
+                let plan = Plan { prune: Some(prune), ..Plan::default() };
+                let found = pool.install(|| search(plan, metric, &references, &queries, &references, false));
+                assert_same(&found, &expected, &format!("{threads} threads"));
+            }
         }
     }
 }
@@ -201,6 +246,8 @@ fn hand_worked_distances() {
         // Query 1 to row 1: 100/40 + 1; to row 2: 1 + 1 + 1.
         (Metric::L1, [(0, 0, 1.25), (0, 1, 0.75), (1, 1, 3.5), (1, 2, 3.0), (2, 2, 0.0)]),
         // Roots of .0625 + 1, .5625, 6.25 + 1, 3.
+        // Query 1 to row 1: 1 of age, 1 of region; to row 2: 1 of region, and 2 of 3 columns with a value here alone.
+        (Metric::Masked, [(0, 0, 1.25 / 3.0), (0, 1, 0.25), (1, 1, 2.0 / 3.0), (1, 2, 1.0 + 2.0 / 3.0), (2, 2, 0.0)]),
         (
             Metric::Euclidean,
             [(0, 0, 1.0625f64.sqrt()), (0, 1, 0.75), (1, 1, 7.25f64.sqrt()), (1, 2, 3f64.sqrt()), (2, 2, 0.0)],
@@ -219,11 +266,11 @@ fn only_identical_rows_are_at_distance_zero() {
     // Differences that vanish in f32, in the division by the width, and in the square.
     let references = frame(vec![numbers("x", &[1.0, 1.0 + f64::EPSILON, 1e300, 5e-324])]);
     let queries = frame(vec![numbers("x", &[1.0, 1.0 + 2.0 * f64::EPSILON, 0.0, 5e-324])]);
-    for metric in METRICS {
-        for isa in Isa::available() {
-            let found = search(isa, metric, &references, &queries, &references, false);
+    for metric in METRICS.into_iter().filter(|metric| *metric != Metric::Cosine) {
+        for plan in plans() {
+            let found = search(plan, metric, &references, &queries, &references, false);
             let is_zero: Vec<bool> = found.iter().map(|n| n.distance == 0.0).collect();
-            assert_eq!(is_zero, [true, false, false, true], "{metric:?} {isa:?}");
+            assert_eq!(is_zero, [true, false, false, true], "{metric:?} {plan:?}");
         }
     }
 }
@@ -233,13 +280,13 @@ fn ratios_of_equal_and_missing_neighbours() {
     // Two identical references: 0/0 is 1. One reference: no second neighbour.
     let references = frame(vec![numbers("x", &[1.0, 1.0, 3.0])]);
     let queries = frame(vec![numbers("x", &[1.0, 2.0, 2.5])]);
-    let found = search(Isa::detect(), Metric::L1, &references, &queries, &references, false);
+    let found = search(Plan::default(), Metric::L1, &references, &queries, &references, false);
     // 2.5 is 0.5 from 3 and 1.5 from 1.
     assert_eq!(found.iter().map(Neighbour::ratio).collect::<Vec<_>>(), [1.0, 1.0, 1.0 / 3.0]);
     let one = references.gather(&[0]);
-    assert!(search(Isa::detect(), Metric::L1, &references, &queries, &one, false)[0].ratio().is_nan());
+    assert!(search(Plan::default(), Metric::L1, &references, &queries, &one, false)[0].ratio().is_nan());
     let none = references.gather(&[]);
-    let found = search(Isa::detect(), Metric::L1, &references, &queries, &none, false);
+    let found = search(Plan::default(), Metric::L1, &references, &queries, &none, false);
     assert!(found.iter().all(|n| n.distance.is_nan() && n.row == MISSING && n.second.is_nan()));
 }
 
@@ -261,7 +308,7 @@ fn names_are_those_of_the_option() {
     for metric in METRICS {
         assert_eq!(Metric::from_name(metric.name()).unwrap(), metric);
     }
-    assert!(Metric::from_name("cosine").unwrap_err().message().contains("'gower' or 'l1' or 'euclidean'"));
+    assert!(Metric::from_name("hamming").unwrap_err().message().contains("'gower' or 'l1' or 'euclidean'"));
 }
 
 /// References that f32 cannot tell apart, so that a search without room for its errors would miss the nearest.
@@ -287,10 +334,10 @@ fn differences_below_the_resolution_of_the_search_are_found() {
         };
         let (references, queries) = (draw(700), draw(60));
         for metric in METRICS {
-            let expected = naive(metric, &references, &queries, &references, false);
-            for isa in Isa::available() {
-                let found = search(isa, metric, &references, &queries, &references, false);
-                assert_same(&found, &expected, &format!("{isa:?} {metric:?} {columns} columns"));
+            let expected = two(&sorted(metric, &references, &queries, &references, false), &references);
+            for plan in plans() {
+                let found = search(plan, metric, &references, &queries, &references, false);
+                assert_same(&found, &expected, &format!("{plan:?} {metric:?} {columns} columns"));
             }
         }
     }
@@ -338,3 +385,6 @@ fn the_host_is_asked_and_told() {
     assert_eq!(run(Stern { refuses: true, ..Stern::default() }), (Err(ErrorKind::Resources), 0, 0));
     assert_eq!(run(Stern::default()), (Ok(()), 10_000, 100));
 }
+
+mod many;
+mod metrics;
