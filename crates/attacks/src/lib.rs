@@ -54,6 +54,7 @@ mod neighbours;
 mod statistics;
 #[cfg(test)]
 mod test_frames;
+mod vulnerability;
 
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
 pub use distance_report::{DistanceFigure, DistanceParams, distance_report};
@@ -67,3 +68,4 @@ pub use statistics::{
     epsilon_lower_bound, epsilon_of_mu, evidence_of, holm, mu_lower_bound, normal_cdf, normal_p_value, normal_quantile,
     share_p_value, wilson,
 };
+pub use vulnerability::{vulnerability, vulnerability_deciles};

@@ -12,6 +12,7 @@ mod listings;
 mod mia_score;
 mod released;
 mod synthesize;
+mod vulnerable_records;
 
 use crate::function::TableFunction;
 
@@ -24,6 +25,7 @@ pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &linkage_attack::LinkageAttack,
     &dcr::Dcr,
     &distance_report::DistanceReport,
+    &vulnerable_records::VulnerableRecords,
     &mia_score::MiaScore,
     &listings::Models,
     &listings::Attacks,
