@@ -91,7 +91,7 @@ fn every_entry_has_a_name_of_its_own_and_a_page() {
     for scalar in &scalars {
         page(format!("functions/{scalar}"), format!("{}(", scalar.to_uppercase()));
     }
-    assert_eq!(aggregates.len() + scalars.len(), 12);
+    assert_eq!(aggregates.len() + scalars.len(), 13);
     let found: BTreeSet<String> = files()
         .iter()
         .map(|f| f.strip_prefix("sql").expect("below sql").with_extension("").to_string_lossy().replace('\\', "/"))
@@ -183,7 +183,7 @@ async fn listings_are_the_registries() -> Result<()> {
 }
 
 /// A call of every table function, with every kind of option and every way to give a relation.
-const CALLS: [(&str, &str); 17] = [
+const CALLS: [(&str, &str); 18] = [
     (
         "synthesize",
         "SELECT * FROM synthesize(heart, rows => 300, seed => 1, identifiers => ['id'], filter_copies => true)",
@@ -240,6 +240,10 @@ const CALLS: [(&str, &str); 17] = [
         "distance_report",
         "SELECT metric, value, holdout FROM distance_report((SELECT * FROM heart WHERE id < 200), (SELECT * FROM heart WHERE id < 400), \
          TABLE(heart), seed => 3, metric => 'l1', identifiers => ['id'])",
+    ),
+    (
+        "vulnerable_records",
+        "SELECT id, decile FROM vulnerable_records((SELECT * FROM heart WHERE id < 200), neighbours => 3, identifiers => ['id'])",
     ),
     (
         "mia_score",

@@ -62,6 +62,7 @@ mod statistics;
 mod targets;
 #[cfg(test)]
 mod test_frames;
+mod vulnerability;
 
 pub use attribute_inference::{InferenceMethod, InferenceParams, attribute_inference};
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
@@ -81,3 +82,4 @@ pub use statistics::{
     mcnemar_exact, mu_lower_bound, newcombe, normal_cdf, normal_p_value, normal_quantile, residual_risk, share_p_value,
     wilson,
 };
+pub use vulnerability::{vulnerability, vulnerability_deciles};

@@ -1,6 +1,7 @@
 //! The registry of aggregates. An aggregate is one file here, one line below and one `.slt`. What it computes lives in the
 //! algorithm crates as a mergeable summary; the accumulators here only adapt.
 
+mod audit_epsilon;
 mod dcr;
 mod k_anonymity;
 mod mia_score;
@@ -26,6 +27,7 @@ pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
         Arc::new(AggregateUDF::from(sensitive::Sensitive::t_closeness())),
         Arc::new(AggregateUDF::from(dcr::Dcr::default())),
         Arc::new(AggregateUDF::from(mia_score::MiaScore::default())),
+        Arc::new(AggregateUDF::from(audit_epsilon::AuditEpsilon::default())),
     ]
 }
 

@@ -13,6 +13,7 @@ mod mia_score;
 mod released;
 mod synthesize;
 mod trainer;
+mod vulnerable_records;
 
 use crate::function::TableFunction;
 
@@ -25,6 +26,7 @@ pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &linkage_attack::LinkageAttack,
     &dcr::Dcr,
     &distance_report::DistanceReport,
+    &vulnerable_records::VulnerableRecords,
     &mia_score::MiaScore,
     &listings::Models,
     &listings::Attacks,

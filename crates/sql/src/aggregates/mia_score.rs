@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StructArray, UInt64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray, StructArray, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
@@ -27,7 +27,7 @@ impl Default for MiaScore {
     }
 }
 
-const FIGURES: [&str; 14] = [
+const FIGURES: [&str; 15] = [
     "auc",
     "auc_lo",
     "auc_hi",
@@ -42,15 +42,17 @@ const FIGURES: [&str; 14] = [
     "tpr_at_fpr_01_lo",
     "tpr_at_fpr_01_hi",
     "epsilon_lower",
+    "p_value",
 ];
 
 fn fields() -> Fields {
     let figures = FIGURES.map(|name| Field::new(name, DataType::Float64, true));
     let counts = ["members", "non_members"].map(|name| Field::new(name, DataType::UInt64, true));
-    figures.into_iter().chain(counts).collect()
+    let reason = Field::new("reason", DataType::Utf8, true);
+    figures.into_iter().chain(counts).chain([reason]).collect()
 }
 
-fn values(figures: &MiaFigures) -> [Option<f64>; 14] {
+fn values(figures: &MiaFigures) -> [Option<f64>; 15] {
     let [ten, one, tenth] = [figures.tpr_at_fpr_10, figures.tpr_at_fpr_1, figures.tpr_at_fpr_01]
         .map(|rate| [rate.map(|r| r.rate), rate.map(|r| r.lo), rate.map(|r| r.hi)]);
     [
@@ -68,6 +70,7 @@ fn values(figures: &MiaFigures) -> [Option<f64>; 14] {
         tenth[1],
         tenth[2],
         figures.epsilon_lower,
+        figures.p_value,
     ]
 }
 
@@ -125,7 +128,8 @@ impl Accumulator for MiaAccumulator {
         let column = |v: Option<f64>| Arc::new(Float64Array::from(vec![v])) as ArrayRef;
         let count = |n: u64| Arc::new(UInt64Array::from(vec![n])) as ArrayRef;
         let columns = values(&figures).map(column).into_iter();
-        let columns = columns.chain([count(figures.members), count(figures.non_members)]).collect();
+        let reason = Arc::new(StringArray::from(vec![figures.reason()])) as ArrayRef;
+        let columns = columns.chain([count(figures.members), count(figures.non_members), reason]).collect();
         Ok(ScalarValue::Struct(Arc::new(StructArray::try_new(fields(), columns, None)?)))
     }
 
