@@ -1,6 +1,6 @@
 //! Attacks on synthetic tables: how near are synthetic rows to real ones, and does that give anyone away?
 //!
-//! Three rooms over the frames of `lookalike-core`:
+//! Four rooms over the frames of `lookalike-core`:
 //!
 //! * **Neighbours.** [`nearest`] finds, for every query row, the nearest and the second nearest reference row of a table
 //!   with numbers, categories and NULLs, under a [`Metric`]. The result is exact and the same bits on any processor,
@@ -8,6 +8,7 @@
 //!   rows and a holdout; [`DcrSummary`] turns the distances into figures.
 //! * **Membership inference.** An [`Attack`] of [`ATTACKS`] scores targets; [`MiaSummary`] turns scores and the truth into
 //!   figures with intervals.
+//! * **Learners.** [`logistic`] regression and [`boosted`] trees over the [`Features`] of frames, for attacks that learn.
 //! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, lower bounds of epsilon.
 //!
 //! Distances and scores are descriptions. A table that shows none is not thereby safe: an attack that fails says only
@@ -46,6 +47,7 @@
 #![deny(missing_docs)]
 
 mod dcr;
+mod learners;
 mod membership;
 mod mia;
 mod neighbours;
@@ -54,6 +56,7 @@ mod statistics;
 mod test_frames;
 
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
+pub use learners::{Boosted, BoostedParams, Features, Linear, Matrix, Target, boosted, logistic};
 pub use membership::{
     ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, Trained, Trainer, score_units, split_reference,
 };
