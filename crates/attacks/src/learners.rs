@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 pub use boosted::{Boosted, BoostedParams, Target, boosted};
 pub use features::Features;
+pub(crate) use features::Moments;
 pub use logistic::{Linear, logistic};
 
 /// A dense table of numbers, row after row, none of them NaN.

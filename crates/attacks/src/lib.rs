@@ -47,6 +47,7 @@
 #![deny(missing_docs)]
 
 mod dcr;
+mod kde;
 mod learners;
 mod membership;
 mod mia;
@@ -58,7 +59,9 @@ mod test_frames;
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
 pub use learners::{Boosted, BoostedParams, Features, Linear, Matrix, Target, boosted, logistic};
 pub use membership::{
-    ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, Trained, Trainer, score_units, split_reference,
+    ATTACKS, Attack, DcrAttack, DcrDiffAttack, DensityAttack, DomiasAttack, DpiAttack, Evidence, GenLraAttack,
+    LocalNeighbourhoodAttack, LoganAttack, MonteCarloAttack, SurrogateAttack, Trained, Trainer, score_units,
+    split_reference,
 };
 pub use mia::{MiaFigures, MiaSummary, Rate};
 pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};

@@ -109,20 +109,40 @@ impl Features {
     }
 }
 
+/// Mean and spread of a number column over frames, in scaled units.
+pub(crate) struct Moments {
+    /// Power of two that keeps sums from overflowing and rounds nothing.
+    pub scale: f64,
+    /// Mean of the scaled values.
+    pub mean: f64,
+    /// Standard deviation of the scaled values, of a population; 0 in a column of one value.
+    pub sd: f64,
+    /// Values that are not NULL.
+    pub present: usize,
+    /// Whether there are NULLs.
+    pub has_null: bool,
+}
+
+impl Moments {
+    /// Of a column of all frames together, whatever the order of the rows.
+    pub fn of(frames: &[&Frame], column: usize) -> Self {
+        let all = || frames.iter().filter_map(|f| f.columns()[column].values.numbers()).flatten().copied();
+        let mut present: Vec<f64> = all().filter(|x| !x.is_nan()).collect();
+        let has_null = all().any(f64::is_nan);
+        present.par_sort_unstable_by(f64::total_cmp);
+        let largest = present.iter().map(|x| x.abs()).fold(0.0, f64::max);
+        let scale = libm::exp2(-f64::from(libm::frexp(largest).1.clamp(-1000, 1024)));
+        let n = present.len() as f64;
+        let mean = present.iter().map(|x| x * scale).sum::<f64>() / n;
+        let variance = present.iter().map(|x| (x * scale - mean) * (x * scale - mean)).sum::<f64>() / n;
+        let sd = if present.first() == present.last() { 0.0 } else { variance.sqrt() };
+        Self { scale, mean, sd, present: present.len(), has_null }
+    }
+}
+
 fn number(frames: &[&Frame], column: usize, next: &mut impl FnMut() -> usize) -> (Place, bool) {
-    let all = || frames.iter().filter_map(|f| f.columns()[column].values.numbers()).flatten().copied();
-    let mut present: Vec<f64> = all().filter(|x| !x.is_nan()).collect();
-    let has_null = all().any(f64::is_nan);
-    // Sorted, so that sums do not depend on where rows came from; scaled, so that they do not overflow.
-    present.par_sort_unstable_by(f64::total_cmp);
-    let largest = present.iter().map(|x| x.abs()).fold(0.0, f64::max);
-    let constant = present.first() == present.last();
-    // A power of two, so that scaling rounds nothing.
-    let scale = libm::exp2(-f64::from(libm::frexp(largest).1.clamp(-1000, 1024)));
-    let n = present.len() as f64;
-    let mean = present.iter().map(|x| x * scale).sum::<f64>() / n;
-    let sd = (present.iter().map(|x| (x * scale - mean) * (x * scale - mean)).sum::<f64>() / n).sqrt();
-    let to = (!constant && sd > 0.0).then(next);
+    let Moments { scale, mean, sd, has_null, .. } = Moments::of(frames, column);
+    let to = (sd > 0.0).then(next);
     (Place::Number { to, scale, mean, sd }, has_null)
 }
 
