@@ -19,7 +19,7 @@ impl Attack for DensityAttack {
     }
 
     fn source(&self) -> &'static str {
-        "Houssiau et al. 2022, TAPAS, section 4 (density estimation), https://arxiv.org/abs/2211.06550"
+        "Houssiau et al. 2022, TAPAS (density estimation), https://arxiv.org/abs/2211.06550"
     }
 
     fn params(&self) -> &'static [ParamSpec] {

@@ -21,7 +21,7 @@ impl Attack for DpiAttack {
     }
 
     fn source(&self) -> &'static str {
-        "Ward et al. 2025, Synth-MIA (data plagiarism index), https://arxiv.org/abs/2509.18014"
+        "Ward et al. 2024, Data Plagiarism Index, https://arxiv.org/abs/2406.13012"
     }
 
     fn params(&self) -> &'static [ParamSpec] {

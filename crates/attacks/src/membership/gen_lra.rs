@@ -25,7 +25,7 @@ impl Attack for GenLraAttack {
     }
 
     fn source(&self) -> &'static str {
-        "Ward et al. 2025, Gen-LRA, section 4, https://arxiv.org/abs/2508.21146"
+        "Ward et al. 2025, Privacy auditing through local likelihood attacks (Gen-LRA), https://arxiv.org/abs/2508.21146"
     }
 
     fn params(&self) -> &'static [ParamSpec] {

@@ -24,7 +24,7 @@ impl Attack for LocalNeighbourhoodAttack {
     }
 
     fn source(&self) -> &'static str {
-        "Houssiau et al. 2022, TAPAS, section 4 (local neighbourhood), https://arxiv.org/abs/2211.06550"
+        "Houssiau et al. 2022, TAPAS (local neighbourhood), https://arxiv.org/abs/2211.06550"
     }
 
     fn params(&self) -> &'static [ParamSpec] {

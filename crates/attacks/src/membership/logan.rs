@@ -27,7 +27,7 @@ impl Attack for LoganAttack {
     }
 
     fn source(&self) -> &'static str {
-        "Hayes et al. 2019, LOGAN (PoPETs), section 4.2 (with auxiliary knowledge), https://arxiv.org/abs/1705.07663"
+        "Hayes et al. 2019, LOGAN (PoPETs), black-box (with auxiliary knowledge), https://arxiv.org/abs/1705.07663"
     }
 
     fn params(&self) -> &'static [ParamSpec] {

@@ -20,7 +20,7 @@ impl Attack for MonteCarloAttack {
     }
 
     fn source(&self) -> &'static str {
-        "Hilprecht et al. 2019, Monte Carlo and reconstruction membership inference attacks (PoPETs), section 4, \
+        "Hilprecht et al. 2019, Monte Carlo and reconstruction membership inference attacks (PoPETs), \
          https://doi.org/10.2478/popets-2019-0067"
     }
 

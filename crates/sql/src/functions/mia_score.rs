@@ -25,7 +25,7 @@ pub struct MiaScore;
 const ATTACKS_OPTION: ParamSpec = ParamSpec {
     name: "attacks",
     kind: ParamKind::Names,
-    default: Default::Unset("all attacks"),
+    default: Default::Unset("all attacks that train no generators"),
     purpose: "Names of attacks, as LOOKALIKE_ATTACKS() lists them.",
 };
 
@@ -132,7 +132,7 @@ fn attacks(options: &Options) -> Result<Vec<&'static dyn Attack>> {
         if options.get("attacks").is_some() {
             return Err(Error::argument("option 'attacks' is empty, allowed is at least one name"));
         }
-        return Ok(ATTACKS.to_vec());
+        return Ok(ATTACKS.iter().copied().filter(|a| !a.needs_trainer()).collect());
     }
     super::common::distinct("attacks", &names)?;
     names
