@@ -10,6 +10,7 @@
 //!   figures with intervals.
 //! * **Singling out, linkability, inference.** [`singling_out`], [`linkability`] and [`attribute_inference`] run the attacks
 //!   of Opinion 05/2014 on training rows and on a control; an [`AttackOutcome`] turns successes into a risk.
+//! * **Learners.** [`logistic`] regression and [`boosted`] trees over the [`Features`] of frames, for attacks that learn.
 //! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, resampling of persons, several
 //!   tests at once, lower bounds of epsilon and audits.
 //!
@@ -51,6 +52,8 @@
 mod attribute_inference;
 mod dcr;
 mod distance_report;
+mod kde;
+mod learners;
 mod linkability;
 mod membership;
 mod mia;
@@ -67,10 +70,12 @@ mod vulnerability;
 pub use attribute_inference::{InferenceMethod, InferenceParams, attribute_inference};
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
 pub use distance_report::{DistanceFigure, DistanceParams, distance_report};
+pub use learners::{Boosted, BoostedParams, Features, Linear, Matrix, Target, boosted, logistic};
 pub use linkability::{LinkabilityParams, linkability};
 pub use membership::{
-    ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, GroundhogAttack, LiraAttack, QuerybasedAttack, Trained,
-    Trainer, draw_targets, score_units, split_reference,
+    ATTACKS, Attack, DcrAttack, DcrDiffAttack, DensityAttack, DomiasAttack, DpiAttack, Evidence, GenLraAttack,
+    GroundhogAttack, LiraAttack, LocalNeighbourhoodAttack, LoganAttack, MonteCarloAttack, QuerybasedAttack,
+    SurrogateAttack, Trained, Trainer, draw_targets, score_units, split_reference,
 };
 pub use mia::{MiaFigures, MiaSummary, Rate};
 pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};

@@ -6,26 +6,42 @@
 
 mod dcr;
 mod dcr_diff;
+mod density;
+mod domias;
+mod dpi;
 mod evidence;
+mod gen_lra;
 mod groundhog;
 mod lira;
+mod local_neighbourhood;
+mod logan;
+mod monte_carlo;
 mod persons;
 mod querybased;
 mod sets;
 mod shadow;
 mod split;
+mod surrogate;
 
-use lookalike_core::{Frame, Job, Options, ParamSpec, Result};
+use lookalike_core::{Default, Frame, Job, Options, ParamKind, ParamSpec, Result};
 
-use crate::{Metric, SearchOptions, Space, nearest};
+use crate::{KNearest, Metric, SearchOptions, Space, k_nearest, nearest, within};
 pub use dcr::DcrAttack;
 pub use dcr_diff::DcrDiffAttack;
+pub use density::DensityAttack;
+pub use domias::DomiasAttack;
+pub use dpi::DpiAttack;
 pub use evidence::{Evidence, Trained, Trainer};
+pub use gen_lra::GenLraAttack;
 pub use groundhog::GroundhogAttack;
 pub use lira::LiraAttack;
+pub use local_neighbourhood::LocalNeighbourhoodAttack;
+pub use logan::LoganAttack;
+pub use monte_carlo::MonteCarloAttack;
 pub use persons::score_units;
 pub use querybased::QuerybasedAttack;
 pub use split::{draw_targets, split_reference};
+pub use surrogate::SurrogateAttack;
 
 /// A membership inference attack.
 pub trait Attack: Send + Sync {
@@ -64,7 +80,75 @@ pub trait Attack: Send + Sync {
 }
 
 /// Every attack.
-pub static ATTACKS: &[&dyn Attack] = &[&DcrAttack, &DcrDiffAttack, &LiraAttack, &QuerybasedAttack, &GroundhogAttack];
+pub static ATTACKS: &[&dyn Attack] = &[
+    &DcrAttack,
+    &DcrDiffAttack,
+    &MonteCarloAttack,
+    &LocalNeighbourhoodAttack,
+    &DensityAttack,
+    &DomiasAttack,
+    &DpiAttack,
+    &GenLraAttack,
+    &LoganAttack,
+    &SurrogateAttack,
+    &LiraAttack,
+    &QuerybasedAttack,
+    &GroundhogAttack,
+];
+
+/// Attacks that have a usual number of neighbours share the option, each with its own default.
+const K: ParamSpec = ParamSpec {
+    name: "k",
+    kind: ParamKind::Int { min: 1, max: 10_000 },
+    default: Default::Unset("20 for dpi and gen_lra, 1 for domias"),
+    purpose: "How many nearest rows count, for attacks that look at the nearest rows of a target.",
+};
+
+const RADIUS: ParamSpec = ParamSpec {
+    name: "radius",
+    kind: ParamKind::Float { min: 0.0, max: f64::MAX },
+    default: Default::Unset(
+        "monte_carlo: the median distance of the targets to the nearest synthetic row; local_neighbourhood: that of \
+         synthetic rows to their tenth nearest other",
+    ),
+    purpose: "Distance within which synthetic rows count.",
+};
+
+/// The space of synthetic and reference rows in the metric that the options name.
+fn space(evidence: &Evidence<'_>, options: &Options) -> Result<Space> {
+    let metric = Metric::from_name(options.choice(Metric::PARAM.name).as_deref().unwrap_or("gower"))?;
+    Space::fit(metric, &evidence.held())
+}
+
+/// The k nearest rows of a frame, or all of fewer.
+fn neighbours(space: &Space, targets: &Frame, frame: &Frame, k: usize, job: &Job) -> Result<KNearest> {
+    let (queries, references) = (space.encode(targets, job)?, space.encode(frame, job)?);
+    k_nearest(space, &queries, &references, k.min(frame.rows()), SearchOptions::default(), job)
+}
+
+/// The share of synthetic rows within a radius of each target; rows exactly as far count half.
+fn share_within(
+    targets: &Frame,
+    synthetic: &Frame,
+    evidence: &Evidence<'_>,
+    radius: f64,
+    options: &Options,
+    job: &Job,
+) -> Result<Vec<f64>> {
+    let space = space(evidence, options)?;
+    let (queries, references) = (space.encode(targets, job)?, space.encode(synthetic, job)?);
+    let radii = vec![radius; targets.rows()];
+    let found = within(&space, &queries, &references, &radii, SearchOptions::default(), job)?;
+    let rows = synthetic.rows() as f64;
+    Ok(found.into_iter().map(|w| (f64::from(w.nearer) + 0.5 * f64::from(w.tied)) / rows).collect())
+}
+
+/// The median; of an even number the mean of the two in the middle, of none 0.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let n = values.len();
+    if n == 0 { 0.0 } else { values[(n - 1) / 2] * 0.5 + values[n / 2] * 0.5 }
+}
 
 /// Distances from every target to its nearest synthetic row and, if wanted, to its nearest reference row.
 struct Distances {
@@ -81,8 +165,7 @@ fn distances(
     job: &Job,
 ) -> Result<Distances> {
     let synthetic = evidence.synthetic()?;
-    let metric = Metric::from_name(options.choice(Metric::PARAM.name).as_deref().unwrap_or("gower"))?;
-    let space = Space::fit(metric, &evidence.held())?;
+    let space = space(evidence, options)?;
     let queries = space.encode(targets, job)?;
     let search = |frame: &Frame| -> Result<Vec<f64>> {
         let references = space.encode(frame, job)?;

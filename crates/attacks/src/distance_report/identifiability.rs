@@ -128,7 +128,8 @@ impl Scale {
             let part = if column.width == 0.0 || a.is_nan() || b.is_nan() { 1.0 } else { (a - b).abs() / column.width };
             sum += column.weight
                 * match self.metric {
-                    Metric::Gower => part.min(1.0),
+                    // Angles and masks have no weights: there the parts are those of Gower.
+                    Metric::Gower | Metric::Cosine | Metric::Masked => part.min(1.0),
                     Metric::L1 => part,
                     Metric::Euclidean => part * part,
                 };

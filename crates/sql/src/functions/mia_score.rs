@@ -106,6 +106,10 @@ impl TableFunction for MiaScore {
         };
         Ok(Arc::new(Score {
             kept: vec![keys("members")?, keys("non_members")?],
+            reference_key: match call.options.text("privacy_unit") {
+                Some(_) if call.inputs.iter().any(|(role, _)| role == "reference") => Some(keys("reference")?),
+                _ => None,
+            },
             schema: Arc::clone(&schema),
             like: common_types(call, "members", &specs)?,
             specs,
@@ -166,6 +170,8 @@ struct Score {
     schema: SchemaRef,
     /// Key columns of members and of non-members.
     kept: Vec<Vec<usize>>,
+    /// The person's column of the reference, where persons are compared.
+    reference_key: Option<Vec<usize>>,
     like: SchemaRef,
     specs: Vec<EncodeSpec>,
     attacks: Vec<&'static dyn Attack>,
@@ -200,7 +206,7 @@ impl Operation for Score {
     fn wants(&self) -> Vec<Want> {
         let want = |(i, spec): (usize, &EncodeSpec)| Want {
             encode: Some(spec.clone()),
-            keep: self.kept.get(i).cloned(),
+            keep: if i == 3 { self.reference_key.clone() } else { self.kept.get(i).cloned() },
             like: Some(Arc::clone(&self.like)),
             spill: false,
         };
@@ -226,6 +232,10 @@ impl Operation for Score {
         ];
         if members.frame.units().is_some() {
             no_common_person(&whole[0].keys, &whole[1].keys)?;
+        }
+        if let Some(reference) = rest.first() {
+            let keys = if self.reference_key.is_some() { self.keys(&reference.batches)? } else { vec![] };
+            warn_of_known(&reference.frame, &keys, &whole, job)?;
         }
         let _memory = job.reserve(2 * members.frame.memory() + 3 * non_members.frame.memory(), "targets")?;
         let [members_scored, others_scored] = [self.draw(&whole[0], job)?, self.draw(&whole[1], job)?];
@@ -272,6 +282,35 @@ fn no_common_person(members: &[ArrayRef], non_members: &[ArrayRef]) -> Result<()
              md5 of the person's identifier"
         ))),
     }
+}
+
+/// Says how many reference rows, or persons where their keys are given, are also targets: attacks compare such targets with
+/// themselves. Rows are the same when all compared values are, as strangers may be.
+fn warn_of_known(reference: &Frame, keys: &[ArrayRef], targets: &[Targets; 2], job: &Job) -> Result<()> {
+    for (targets, side) in targets.iter().zip(["members", "non_members"]) {
+        let message = match (keys.first(), targets.keys.first()) {
+            (Some(persons), Some(known)) => {
+                let converter = RowConverter::new(vec![SortField::new(known.data_type().clone())])?;
+                let rows = |key: &ArrayRef| converter.convert_columns(std::slice::from_ref(key));
+                let (persons, known) = (rows(persons)?, rows(known)?);
+                let known: HashSet<_> = known.iter().collect();
+                let both: HashSet<_> = persons.iter().filter(|person| known.contains(person)).collect();
+                (!both.is_empty()).then(|| format!("{} of the persons are among both reference and {side}", both.len()))
+            }
+            _ => {
+                let known: HashSet<u64> = targets.frame.row_hashes().into_iter().collect();
+                let rows = reference.row_hashes();
+                let both = rows.iter().filter(|hash| known.contains(hash)).count();
+                (both > 0).then(|| {
+                    format!("{both} of {} rows equal rows of {side} in all compared columns", reference.rows())
+                })
+            }
+        };
+        if let Some(message) = message {
+            job.warn(&format!("reference: {message}; attacks compare such targets with themselves: leave them out"));
+        }
+    }
+    Ok(())
 }
 
 impl Score {
