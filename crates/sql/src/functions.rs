@@ -1,15 +1,19 @@
 //! The registry of table functions. A function is one file here, one line below and one `.slt`.
 
 mod anonymity_report;
+mod attribute_inference;
 mod common;
 mod dcr;
 pub(crate) mod hierarchies;
 mod hierarchy;
 mod k_anonymize;
+mod linkability;
 mod linkage_attack;
 mod listings;
 mod mia_score;
 mod released;
+mod risk;
+mod singling_out;
 mod synthesize;
 
 use crate::function::TableFunction;
@@ -23,6 +27,9 @@ pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &linkage_attack::LinkageAttack,
     &dcr::Dcr,
     &mia_score::MiaScore,
+    &singling_out::SinglingOut,
+    &linkability::Linkability,
+    &attribute_inference::AttributeInference,
     &listings::Models,
     &listings::Attacks,
     &listings::Methods,
