@@ -1,6 +1,6 @@
 //! Attacks on synthetic tables: how near are synthetic rows to real ones, and does that give anyone away?
 //!
-//! Four rooms over the frames of `lookalike-core`:
+//! Five rooms over the frames of `lookalike-core`:
 //!
 //! * **Neighbours.** [`nearest`] finds, for every query row, the nearest and the second nearest reference row of a table
 //!   with numbers, categories and NULLs, under a [`Metric`]. The result is exact and the same bits on any processor,
@@ -10,6 +10,7 @@
 //!   figures with intervals.
 //! * **Singling out, linkability, inference.** [`singling_out`], [`linkability`] and [`attribute_inference`] run the attacks
 //!   of Opinion 05/2014 on training rows and on a control; an [`AttackOutcome`] turns successes into a risk.
+//! * **Learners.** [`logistic`] regression and [`boosted`] trees over the [`Features`] of frames, for attacks that learn.
 //! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, lower bounds of epsilon.
 //!
 //! Distances and scores are descriptions. A table that shows none is not thereby safe: an attack that fails says only
@@ -49,6 +50,7 @@
 
 mod attribute_inference;
 mod dcr;
+mod learners;
 mod linkability;
 mod membership;
 mod mia;
@@ -63,6 +65,7 @@ mod test_frames;
 
 pub use attribute_inference::{InferenceMethod, InferenceParams, attribute_inference};
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
+pub use learners::{Boosted, BoostedParams, Features, Linear, Matrix, Target, boosted, logistic};
 pub use linkability::{LinkabilityParams, linkability};
 pub use membership::{
     ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, Trained, Trainer, score_units, split_reference,
