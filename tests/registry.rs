@@ -184,6 +184,7 @@ async fn listings_are_the_registries() -> Result<()> {
 
 /// A call of every table function, with every kind of option and every way to give a relation.
 const CALLS: [(&str, &str); 18] = [
+const CALLS: [(&str, &str); 19] = [
     (
         "synthesize",
         "SELECT * FROM synthesize(heart, rows => 300, seed => 1, identifiers => ['id'], filter_copies => true)",
@@ -250,6 +251,21 @@ const CALLS: [(&str, &str); 18] = [
         "SELECT attack, mia_score(score, is_member) FROM mia_score((SELECT * FROM heart WHERE id < 300), \
          (SELECT * FROM heart WHERE id >= 600), heart, seed => 2, reference => (SELECT * FROM heart WHERE id BETWEEN 300 AND 599), \
          privacy_unit => 'id') GROUP BY attack",
+    ),
+    (
+        "singling_out",
+        "SELECT * FROM singling_out((SELECT * FROM heart WHERE id < 300), heart, (SELECT * FROM heart WHERE id >= 600), \
+         attempts => 50, seed => 2, privacy_unit => 'id')",
+    ),
+    (
+        "linkability",
+        "SELECT * FROM linkability((SELECT * FROM heart WHERE id < 300), heart, (SELECT * FROM heart WHERE id >= 600), \
+         columns_a => ['age', 'sex'], columns_b => ['chol', 'cp'], neighbours => 3, max_targets => 100, seed => 2)",
+    ),
+    (
+        "attribute_inference",
+        "SELECT * FROM attribute_inference((SELECT * FROM heart WHERE id < 300), heart, TABLE(heart), secret => 'cp', \
+         known => ['age', 'sex', 'thalch'], tau => 0.9, confidence => 0.99, seed => 2)",
     ),
     ("lookalike_models", "SELECT * FROM lookalike_models()"),
     ("lookalike_attacks", "SELECT name, option FROM lookalike_attacks()"),

@@ -6,6 +6,7 @@
 
 mod cap;
 mod guess;
+mod learned;
 
 use lookalike_core::{Error, Frame, Job, Result};
 
@@ -28,19 +29,22 @@ pub enum InferenceMethod {
     GeneralizedCap,
     /// The secret that nearly all synthetic rows of the same key share; other targets are no attempts.
     Tcap,
+    /// What boosted trees say that learned the secret from the synthetic rows.
+    Learned,
 }
 
 impl InferenceMethod {
     /// Names in SQL, in the order of the variants.
-    pub const NAMES: &'static [&'static str] = &["nearest", "cap", "zero_cap", "generalized_cap", "tcap"];
+    pub const NAMES: &'static [&'static str] = &["nearest", "cap", "zero_cap", "generalized_cap", "tcap", "learned"];
 
     /// All methods.
-    pub const ALL: [InferenceMethod; 5] = [
+    pub const ALL: [InferenceMethod; 6] = [
         InferenceMethod::Nearest,
         InferenceMethod::Cap,
         InferenceMethod::ZeroCap,
         InferenceMethod::GeneralizedCap,
         InferenceMethod::Tcap,
+        InferenceMethod::Learned,
     ];
 
     /// The name in SQL.
@@ -85,7 +89,8 @@ pub struct InferenceParams {
 /// The CAP family compares equal values; numbers are put into ten bins of equal width over the range of the training
 /// column, the outer ones open (SDMetrics' rule), and NULL is a class of its own.
 ///
-/// The baseline is the secret of a random synthetic row, and for [`InferenceMethod::Tcap`] a secret drawn as often as
+/// The baseline is the secret of a random synthetic row; for [`InferenceMethod::Learned`] the most frequent secret of the
+/// synthetic rows, of numbers their median; and for [`InferenceMethod::Tcap`] a secret drawn as often as
 /// training rows have it, the sum of the squared shares (Taub et al. 2018); both as their exact expectation.
 ///
 /// Fails (data) when a relation is empty, a column is an identifier or the secret has a single value in the training
@@ -138,6 +143,7 @@ pub fn attribute_inference(
     for &method in &params.methods {
         let mut outcome = match method {
             InferenceMethod::Nearest => guess::nearest(&secret, &known, synthetic, targets, control, params, job)?,
+            InferenceMethod::Learned => learned::learned(&secret, &known, synthetic, targets, control, job)?,
             _ => cap::cap(method, secret.column, &known, synthetic, train, targets, control, params, job)?,
         };
         outcome.attack = method.name();

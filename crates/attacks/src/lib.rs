@@ -1,6 +1,6 @@
 //! Attacks on synthetic tables: how near are synthetic rows to real ones, and does that give anyone away?
 //!
-//! Four rooms over the frames of `lookalike-core`:
+//! Five rooms over the frames of `lookalike-core`:
 //!
 //! * **Neighbours.** [`nearest`] finds, for every query row, the nearest and the second nearest reference row of a table
 //!   with numbers, categories and NULLs, under a [`Metric`]. The result is exact and the same bits on any processor,
@@ -13,6 +13,7 @@
 //! * **Learners.** [`logistic`] regression and [`boosted`] trees over the [`Features`] of frames, for attacks that learn.
 //! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, resampling of persons, several
 //!   tests at once, lower bounds of epsilon and audits.
+//! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, lower bounds of epsilon.
 //!
 //! Distances and scores are descriptions. A table that shows none is not thereby safe: an attack that fails says only
 //! that this attack failed. Figures a row help an attacker, so they stay inside.
@@ -63,28 +64,19 @@ mod outcome;
 mod singling_out;
 mod statistics;
 mod targets;
+mod vulnerability;
 #[cfg(test)]
 mod test_frames;
-mod vulnerability;
 
 pub use attribute_inference::{InferenceMethod, InferenceParams, attribute_inference};
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
 pub use distance_report::{DistanceFigure, DistanceParams, distance_report};
 pub use learners::{Boosted, BoostedParams, Features, Linear, Matrix, Target, boosted, logistic};
 pub use linkability::{LinkabilityParams, linkability};
-pub use membership::{
-    ATTACKS, Attack, DcrAttack, DcrDiffAttack, DensityAttack, DomiasAttack, DpiAttack, Evidence, GenLraAttack,
-    GroundhogAttack, LiraAttack, LocalNeighbourhoodAttack, LoganAttack, MonteCarloAttack, QuerybasedAttack,
-    SurrogateAttack, Trained, Trainer, draw_targets, score_units, split_reference,
-};
+pub use membership::{ATTACKS, Attack, DcrAttack, DcrDiffAttack, DensityAttack, DomiasAttack, DpiAttack, Evidence, GenLraAttack, GroundhogAttack, LiraAttack, LocalNeighbourhoodAttack, LoganAttack, MonteCarloAttack, QuerybasedAttack, SurrogateAttack, Trained, Trainer, draw_targets, score_units, split_reference};
 pub use mia::{MiaFigures, MiaSummary, Rate};
 pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};
 pub use outcome::{AttackOutcome, MIN_ATTEMPTS, OutcomeFigures, Share, Tally};
 pub use singling_out::{Condition, Matcher, Op, Predicate, SinglingOutMode, SinglingOutParams, rescaled, singling_out};
-pub use statistics::{
-    Bootstrap, BootstrapMethod, Estimate, Guesses, Risk, SplitBound, SuccessRate, beta_cdf, beta_quantile, bonferroni,
-    clopper_pearson, epsilon_lower_bound, epsilon_of_mu, evidence_of, fisher_exact, holm, hypergeometric_tail,
-    mcnemar_exact, mu_lower_bound, newcombe, normal_cdf, normal_p_value, normal_quantile, residual_risk, share_p_value,
-    wilson,
-};
+pub use statistics::{Bootstrap, BootstrapMethod, Estimate, Guesses, Risk, SplitBound, SuccessRate, beta_cdf, beta_quantile, bonferroni, clopper_pearson, epsilon_lower_bound, epsilon_of_mu, evidence_of, fisher_exact, holm, hypergeometric_tail, mcnemar_exact, mu_lower_bound, newcombe, normal_cdf, normal_p_value, normal_quantile, residual_risk, share_p_value, wilson};
 pub use vulnerability::{vulnerability, vulnerability_deciles};

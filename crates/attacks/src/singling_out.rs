@@ -98,6 +98,13 @@ pub fn singling_out(
             params.attempts
         ));
     }
+    let people = train.unit_count().min(control.map_or(usize::MAX, Frame::unit_count));
+    if made.len() > people {
+        notes.push(format!(
+            "{} predicates on {people} people are not independent: intervals are too narrow",
+            made.len()
+        ));
+    }
     let control = match control {
         None => None,
         Some(control) => {

@@ -97,6 +97,6 @@ pub(crate) fn warn_of_copies(train: &Frame, control: &Frame, job: &Job) -> Resul
         return Ok(None);
     }
     let note = format!("{copies} of {} control rows are identical to a training row", control.rows());
-    job.warn(&format!("{note} in the compared columns: the control must hold other people"));
+    job.warn(&format!("{note} in the compared columns: by chance, or the control holds people of train"));
     Ok(Some(note))
 }

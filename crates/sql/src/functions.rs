@@ -1,16 +1,20 @@
 //! The registry of table functions. A function is one file here, one line below and one `.slt`.
 
 mod anonymity_report;
+mod attribute_inference;
 mod common;
 mod dcr;
 mod distance_report;
 pub(crate) mod hierarchies;
 mod hierarchy;
 mod k_anonymize;
+mod linkability;
 mod linkage_attack;
 mod listings;
 mod mia_score;
 mod released;
+mod risk;
+mod singling_out;
 mod synthesize;
 mod trainer;
 mod vulnerable_records;
@@ -28,6 +32,9 @@ pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &distance_report::DistanceReport,
     &vulnerable_records::VulnerableRecords,
     &mia_score::MiaScore,
+    &singling_out::SinglingOut,
+    &linkability::Linkability,
+    &attribute_inference::AttributeInference,
     &listings::Models,
     &listings::Attacks,
     &listings::Methods,

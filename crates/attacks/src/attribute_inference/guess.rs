@@ -45,7 +45,8 @@ impl Secret {
         }
     }
 
-    fn is_right(&self, guess: f64, secret: f64) -> bool {
+    /// Whether a guess of a number is right; NaN is NULL.
+    pub fn is_right(&self, guess: f64, secret: f64) -> bool {
         if guess.is_nan() || secret.is_nan() {
             return guess.is_nan() && secret.is_nan();
         }

@@ -1,3 +1,4 @@
+use lookalike_core::MISSING;
 use serde_json::Value;
 
 use super::*;
@@ -106,6 +107,27 @@ fn a_copy_gives_all_secrets_and_the_order_does_not_matter() {
     // A person of two rows is one attempt.
     let persons = with_units(t.clone(), (0..70).map(|i| i / 2).collect());
     assert_eq!(attribute_inference(&s, &persons, None, &whole, &job).unwrap()[0].train.attempts, 35);
+}
+
+#[test]
+fn trees_learn_the_secret() {
+    // The secret is a function of the key: trees learn it; the most frequent secret is right for a third, the median of
+    // numbers for those near it.
+    let rows = 300u32;
+    let key: Vec<f64> = (0..rows).map(f64::from).collect();
+    let class: Vec<u32> = (0..rows).map(|i| if i == 299 { MISSING } else { i / 100 }).collect();
+    let amount: Vec<f64> = (0..rows).map(|i| f64::from(1 + i / 100) * 100.0).collect();
+    let t = frame(vec![numbers("k", &key), codes("c", 3, &class), numbers("x", &amount)]);
+    let run = |secret| {
+        let params = params(secret, &["k"], &[InferenceMethod::Learned]);
+        attribute_inference(&t, &t, Some(&t), &params, &Job::unbounded()).unwrap().remove(0)
+    };
+    let classes = run("c");
+    assert!(classes.train.successes >= 290.0 && classes.control == Some(classes.train), "{classes:?}");
+    assert_eq!(classes.baseline, Tally { attempts: 300, successes: 100.0 });
+    let amounts = run("x");
+    assert!(amounts.train.successes >= 290.0, "{amounts:?}");
+    assert_eq!(amounts.baseline.successes, 100.0);
 }
 
 #[test]

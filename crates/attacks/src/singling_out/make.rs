@@ -82,7 +82,7 @@ impl<'a> Maker<'a> {
             let condition = |op, value| vec![Condition { column, op, value }];
             let present = || self.distinct[place].iter().copied().filter(|v| !v.is_nan());
             if self.is_number(place)
-                && let (Some(min), Some(max)) = (present().next(), present().last())
+                && let (Some(min), Some(max)) = (present().next(), present().next_back())
             {
                 all.extend([condition(Op::Le, min), condition(Op::Ge, max)]);
             }
