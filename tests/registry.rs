@@ -183,7 +183,7 @@ async fn listings_are_the_registries() -> Result<()> {
 }
 
 /// A call of every table function, with every kind of option and every way to give a relation.
-const CALLS: [(&str, &str); 16] = [
+const CALLS: [(&str, &str); 18] = [
     (
         "synthesize",
         "SELECT * FROM synthesize(heart, rows => 300, seed => 1, identifiers => ['id'], filter_copies => true)",
@@ -241,6 +241,17 @@ const CALLS: [(&str, &str); 16] = [
         "SELECT attack, mia_score(score, is_member) FROM mia_score((SELECT * FROM heart WHERE id < 300), \
          (SELECT * FROM heart WHERE id >= 600), heart, seed => 2, reference => (SELECT * FROM heart WHERE id BETWEEN 300 AND 599), \
          privacy_unit => 'id') GROUP BY attack",
+    ),
+    (
+        "mia_score",
+        "SELECT * FROM mia_score((SELECT * FROM heart WHERE id < 300), (SELECT * FROM heart WHERE id >= 600), heart, seed => 2, \
+         attacks => ['lira', 'groundhog'], model => 'independent', knots => 64, filter_copies => false, shadow_models => 4, \
+         max_targets => 50, identifiers => 'id')",
+    ),
+    (
+        "exposure",
+        "SELECT * FROM exposure(heart, model => 'independent', canaries => 3, repeats => 2, references => 50, seed => 1, \
+         method => 'distance', privacy_unit => 'id')",
     ),
     ("lookalike_models", "SELECT * FROM lookalike_models()"),
     ("lookalike_attacks", "SELECT name, option FROM lookalike_attacks()"),

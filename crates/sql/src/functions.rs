@@ -3,6 +3,7 @@
 mod anonymity_report;
 mod common;
 mod dcr;
+mod exposure;
 pub(crate) mod hierarchies;
 mod hierarchy;
 mod k_anonymize;
@@ -24,6 +25,7 @@ pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &linkage_attack::LinkageAttack,
     &dcr::Dcr,
     &mia_score::MiaScore,
+    &exposure::ExposureTable,
     &listings::Models,
     &listings::Attacks,
     &listings::Methods,
