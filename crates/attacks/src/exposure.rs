@@ -73,14 +73,24 @@ pub const NULL_EXPOSURE: f64 = std::f64::consts::LOG2_E;
 /// the order of the rows.
 ///
 /// Fails (data) without training rows, (argument) when the likelihood is asked for and the generator has none.
-pub fn exposure(train: &Frame, trainer: &dyn Trainer, params: ExposureParams, seed: u64, job: &Job) -> Result<Exposure> {
+pub fn exposure(
+    train: &Frame,
+    trainer: &dyn Trainer,
+    params: ExposureParams,
+    seed: u64,
+    job: &Job,
+) -> Result<Exposure> {
     if train.rows() == 0 {
         return Err(Error::data("train: the relation has no rows to plant canaries among"));
     }
-    let (canaries, references) = (random_rows(train, params.canaries, seed, "canaries"), random_rows(train, params.references, seed, "references"));
+    let (canaries, references) = (
+        random_rows(train, params.canaries, seed, "canaries"),
+        random_rows(train, params.references, seed, "references"),
+    );
     let planted: Vec<u32> = (0..params.canaries as u32).flat_map(|c| std::iter::repeat_n(c, params.repeats)).collect();
     let planted = Frame::stack(&[train, &canaries.gather(&planted)])?;
-    let _memory = job.reserve(planted.memory() + canaries.memory() + references.memory(), "canaries among training rows")?;
+    let _memory =
+        job.reserve(planted.memory() + canaries.memory() + references.memory(), "canaries among training rows")?;
     let trained = trainer.train(&planted, Streams::new(seed, "exposure").block(0).next_u64() >> 1, job)?;
     let likelihood = |rows: &Frame| -> Result<Option<Vec<f64>>> {
         let found = trained.log_likelihood(rows, job)?;
@@ -159,9 +169,9 @@ fn random_rows(like: &Frame, rows: usize, seed: u64, purpose: &str) -> Frame {
     let mut rng = Streams::new(seed, purpose).block(0);
     let columns = like.columns().iter().map(|column| {
         let values = match &column.domain {
-            Domain::Number(domain) => {
-                Values::Number((0..rows).map(|_| domain.snap(domain.min + domain.width() * uniform(&mut rng))).collect())
-            }
+            Domain::Number(domain) => Values::Number(
+                (0..rows).map(|_| domain.snap(domain.min + domain.width() * uniform(&mut rng))).collect(),
+            ),
             Domain::Category(domain) => {
                 let labels = domain.labels.len();
                 let mut draw = || ((u128::from(rng.next_u64()) * labels as u128) >> 64) as u32;
@@ -248,7 +258,10 @@ mod tests {
         assert!((leak.mean - 999f64.log2()).abs() < 1e-12 && leak.p_value < 1e-6);
         // Under the null the p-value is below 1e-6 with that probability, and the mean of 20 exposures of sd 1.44 is near 1.44.
         let none = exposure(&train, &Toy { memorises: false }, PARAMS, 1, &job).unwrap();
-        assert!(none.p_value > 1e-6 && (none.mean - NULL_EXPOSURE).abs() < 7.0 * NULL_EXPOSURE / 20f64.sqrt(), "{none:?}");
+        assert!(
+            none.p_value > 1e-6 && (none.mean - NULL_EXPOSURE).abs() < 7.0 * NULL_EXPOSURE / 20f64.sqrt(),
+            "{none:?}"
+        );
     }
 
     #[test]

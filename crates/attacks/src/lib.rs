@@ -57,9 +57,11 @@ mod test_frames;
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
 pub use exposure::{Canary, Exposure, ExposureMethod, ExposureParams, NULL_EXPOSURE, exposure};
 pub use membership::{
-    ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, GroundhogAttack, LiraAttack, QuerybasedAttack, Trained, Trainer,
-    draw_targets, score_units, split_reference,
+    ATTACKS, Attack, DcrAttack, DcrDiffAttack, Evidence, GroundhogAttack, LiraAttack, QuerybasedAttack, Trained,
+    Trainer, draw_targets, score_units, split_reference,
 };
 pub use mia::{MiaFigures, MiaSummary, Rate};
 pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};
-pub use statistics::{SkewNormal, beta_cdf, beta_quantile, clopper_pearson, epsilon_lower_bound, normal_quantile, wilson};
+pub use statistics::{
+    SkewNormal, beta_cdf, beta_quantile, clopper_pearson, epsilon_lower_bound, normal_quantile, wilson,
+};

@@ -179,7 +179,8 @@ impl Restore {
                 let known = to_input.len() as u32;
                 // Behind the rare code lies one that no model makes.
                 let other = if to_input.is_empty() { MISSING } else { known + u32::from(!has_rare) };
-                let code = |&c: &u32| to_input.binary_search(&c).map_or(if c == MISSING { c } else { other }, |i| i as u32);
+                let code =
+                    |&c: &u32| to_input.binary_search(&c).map_or(if c == MISSING { c } else { other }, |i| i as u32);
                 Values::Code(codes.iter().map(code).collect())
             }
             (_, values) => values.clone(),

@@ -89,7 +89,11 @@ impl Attack for LiraAttack {
         let (inside, outside) = (Side::new(side(true)), Side::new(side(false)));
         let is_offline = options.choice(VARIANT.name).as_deref() == Some("offline");
         let scores = observed.iter().enumerate().map(|(row, &phi)| {
-            if is_offline { outside.standardised(row, phi) } else { inside.log_density(row, phi) - outside.log_density(row, phi) }
+            if is_offline {
+                outside.standardised(row, phi)
+            } else {
+                inside.log_density(row, phi) - outside.log_density(row, phi)
+            }
         });
         Ok(shadows.level(scores.collect()))
     }

@@ -96,8 +96,7 @@ fn kernel_logistic(products: &[f64], is_in: &[bool]) -> (Vec<f64>, f64) {
         let f = image(&a);
         let p: Vec<f64> = f.iter().map(|f| 1.0 / (1.0 + libm::exp(-(f + b)))).collect();
         let w: Vec<f64> = p.iter().map(|p| (p * (1.0 - p)).max(1e-9)).collect();
-        let z: Vec<f64> =
-            (0..n).map(|i| f[i] + b + (f64::from(u8::from(is_in[i])) - p[i]) / w[i]).collect();
+        let z: Vec<f64> = (0..n).map(|i| f[i] + b + (f64::from(u8::from(is_in[i])) - p[i]) / w[i]).collect();
         let mut matrix = products.to_vec();
         (0..n).for_each(|i| matrix[i * n + i] += PENALTY / w[i]);
         factorise(&mut matrix, n);

@@ -23,7 +23,9 @@ pub(super) const SHADOW_MODELS: ParamSpec = ParamSpec {
 pub(super) const TRAINING_ROWS: ParamSpec = ParamSpec {
     name: "training_rows",
     kind: ParamKind::Int { min: 1, max: u32::MAX as i64 },
-    default: Default::Unset("as many as the synthetic rows, as far as half of the targets and the reference rows reach"),
+    default: Default::Unset(
+        "as many as the synthetic rows, as far as half of the targets and the reference rows reach",
+    ),
     purpose: "Rows that the attacker believes the generator was trained on, and trains each shadow on.",
 };
 

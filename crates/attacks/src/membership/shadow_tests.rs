@@ -192,8 +192,7 @@ fn shadows_train_on_half_of_the_targets_and_reference_rows() {
     let targets = with_units(world.targets.clone(), (0..60).map(|i| i / 2).collect());
     let reference = with_units(world.reference.clone(), (0..400).map(|i| i / 2).collect());
     let watching = Watching::default();
-    let evidence =
-        Evidence { synthetic: &world.synthetic, reference: Some(&reference), trainer: Some(&watching) };
+    let evidence = Evidence { synthetic: &world.synthetic, reference: Some(&reference), trainer: Some(&watching) };
     let few = options(&LiraAttack, &[("shadow_models", Value::Int(7)), ("training_rows", Value::Int(100))]);
     LiraAttack.score(&targets, &evidence, &few, 1, &Job::unbounded()).unwrap();
     let trained = watching.0.into_inner().unwrap();
@@ -251,7 +250,11 @@ fn progress_counts_shadows_and_cancelling_stops_them() {
             let job = Job::new(Arc::clone(&host) as Arc<dyn Host>);
             let few = options(attack, &[("shadow_models", Value::Int(8))]);
             let result = attack.score(&world.targets, &world.evidence(&Memorising), &few, 1, &job);
-            (result.map_err(|e| e.kind()).err(), host.done.load(Ordering::Relaxed), host.reports.load(Ordering::Relaxed))
+            (
+                result.map_err(|e| e.kind()).err(),
+                host.done.load(Ordering::Relaxed),
+                host.reports.load(Ordering::Relaxed),
+            )
         };
         assert_eq!(run(u64::MAX), (None, 8, 9), "{}", attack.name());
         assert_eq!(run(3), (Some(ErrorKind::Cancelled), 3, 4), "{}", attack.name());
@@ -265,7 +268,8 @@ fn what_shadows_lack_is_named() {
     for attack in shadow_attacks() {
         let whole = world.evidence(&Memorising);
         let fails = |evidence: Evidence<'_>, more: &[(&str, Value)]| {
-            let error = attack.score(&world.targets, &evidence, &options(attack, more), 1, &Job::unbounded()).unwrap_err();
+            let error =
+                attack.score(&world.targets, &evidence, &options(attack, more), 1, &Job::unbounded()).unwrap_err();
             (error.kind(), error.message().to_string())
         };
         let (kind, message) = fails(Evidence { trainer: None, ..whole }, &[]);

@@ -44,8 +44,7 @@ fn drawn(frame: &Frame, seed: u64, purpose: &str) -> Vec<Vec<u32>> {
     let streams = Streams::new(seed, purpose);
     let hashes = frame.row_hashes();
     let key = |rows: &[u32]| rows.iter().fold(0, |key, &row| streams.block(hashes[row as usize] ^ key).next_u64());
-    let mut persons: Vec<(u64, Vec<u32>)> =
-        rows_of_persons(frame).into_iter().map(|rows| (key(&rows), rows)).collect();
+    let mut persons: Vec<(u64, Vec<u32>)> = rows_of_persons(frame).into_iter().map(|rows| (key(&rows), rows)).collect();
     // Stable: persons of equal content stay in their order, and it does not matter which of them is drawn.
     persons.sort_by_key(|(key, _)| *key);
     persons.into_iter().map(|(_, rows)| rows).collect()

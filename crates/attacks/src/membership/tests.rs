@@ -48,8 +48,7 @@ fn scores_by_hand() {
     // Range of synthetic and reference rows together: 0 to 10. Target 3: .1 from synthetic 2, .3 from reference 0.
     let (targets, synthetic) = (frame(vec![numbers("x", &[3.0, 2.0])]), frame(vec![numbers("x", &[2.0, 10.0])]));
     let reference = frame(vec![numbers("x", &[0.0])]);
-    let found: Vec<Vec<f64>> =
-        quick().map(|a| score(*a, &targets, &synthetic, Some(&reference)).unwrap()).collect();
+    let found: Vec<Vec<f64>> = quick().map(|a| score(*a, &targets, &synthetic, Some(&reference)).unwrap()).collect();
     assert_eq!(found, [vec![-0.1, 0.0], vec![0.3 - 0.1, 0.2]]);
     assert!(found[0][1].is_sign_positive());
 }

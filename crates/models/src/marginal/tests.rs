@@ -68,7 +68,8 @@ fn densities_worked_by_hand_and_integrated() {
     values.extend([7.0, 101.0, 102.0, 103.0, 104.0, 105.0, f64::NAN]);
     let (marginal, _) = Marginal::fit(&values, None, 5, 1024);
     let density = |v: f64| libm::exp(marginal.log_density(v));
-    for (value, expected) in [(0.0, 7.0 / 18.0), (100.0, 5.0 / 18.0), (102.5, 5.0 / 18.0 / 4.5), (f64::NAN, 1.0 / 18.0)] {
+    for (value, expected) in [(0.0, 7.0 / 18.0), (100.0, 5.0 / 18.0), (102.5, 5.0 / 18.0 / 4.5), (f64::NAN, 1.0 / 18.0)]
+    {
         assert!((density(value) - expected).abs() < 1e-12, "{value}");
     }
     assert!(density(50.0) == 0.0 && density(-1.0) == 0.0 && density(106.0) == 0.0);

@@ -531,8 +531,17 @@ fn cancellation_and_memory_limits_end_a_fit() {
 #[test]
 fn likelihoods_worked_by_hand() {
     // Of 40 rows 20 are a, 16 are b, 4 are rare ones of four categories.
-    let names: Vec<String> =
-        (0..40).map(|i| if i < 20 { "a".into() } else if i < 36 { "b".into() } else { format!("r{i}") }).collect();
+    let names: Vec<String> = (0..40)
+        .map(|i| {
+            if i < 20 {
+                "a".into()
+            } else if i < 36 {
+                "b".into()
+            } else {
+                format!("r{i}")
+            }
+        })
+        .collect();
     let frame = frame_of(&columns(vec![("c", Arc::new(StringArray::from(names)), true)]), None);
     let independent = crate::model("independent").unwrap();
     let fitted = fit(&frame, independent, |_| {}).unwrap();
@@ -551,12 +560,15 @@ fn likelihoods_worked_by_hand() {
 fn the_density_of_two_numbers_integrates_to_one() {
     let mut rng = Streams::new(1, "pairs").block(0);
     let pairs: Vec<[f64; 2]> = (0..500).map(|_| standard_normal(&mut rng)).map(|[a, b]| [3.0 * a, a + b]).collect();
-    let pair = |i: usize, pairs: &[[f64; 2]]| Arc::new(Float64Array::from_iter_values(pairs.iter().map(|p| p[i]))) as ArrayRef;
-    let table = |pairs: &[[f64; 2]]| frame_of(&columns(vec![("x", pair(0, pairs), false), ("y", pair(1, pairs), false)]), None);
+    let pair =
+        |i: usize, pairs: &[[f64; 2]]| Arc::new(Float64Array::from_iter_values(pairs.iter().map(|p| p[i]))) as ArrayRef;
+    let table =
+        |pairs: &[[f64; 2]]| frame_of(&columns(vec![("x", pair(0, pairs), false), ("y", pair(1, pairs), false)]), None);
     let fitted = fit(&table(&pairs), crate::model("gaussian").unwrap(), |p| p.min_category_count = 1).unwrap();
     // A grid of five standard deviations each way (3 and 1.41), in steps of a tenth: what lies outside is below 1e-5.
-    let grid: Vec<[f64; 2]> =
-        (0..100).flat_map(|i| (0..100).map(move |j| [0.3 * (f64::from(i) - 49.5), 0.15 * (f64::from(j) - 49.5)])).collect();
+    let grid: Vec<[f64; 2]> = (0..100)
+        .flat_map(|i| (0..100).map(move |j| [0.3 * (f64::from(i) - 49.5), 0.15 * (f64::from(j) - 49.5)]))
+        .collect();
     let logs = fitted.log_likelihood(&table(&grid), &Job::unbounded()).unwrap().unwrap();
     let integral = logs.iter().map(|l| libm::exp(*l)).sum::<f64>() * 0.3 * 0.15;
     assert!((integral - 1.0).abs() < 1e-4, "{integral}");

@@ -19,9 +19,15 @@ pub(super) struct Plan {
 enum Kind {
     Omitted,
     /// Range of the held rows.
-    Number { min: f64, max: f64 },
+    Number {
+        min: f64,
+        max: f64,
+    },
     /// Number of labels, and the most frequent of them.
-    Category { labels: usize, frequent: Vec<u32> },
+    Category {
+        labels: usize,
+        frequent: Vec<u32>,
+    },
 }
 
 impl Plan {
@@ -183,11 +189,8 @@ mod tests {
 
     #[test]
     fn features_by_hand() {
-        let held = frame(vec![
-            identifier("id"),
-            numbers("x", &[0.0, 10.0, 5.0, 5.0]),
-            codes("c", 3, &[0, 0, 2, MISSING]),
-        ]);
+        let held =
+            frame(vec![identifier("id"), numbers("x", &[0.0, 10.0, 5.0, 5.0]), codes("c", 3, &[0, 0, 2, MISSING])]);
         let set = frame(vec![
             identifier("id"),
             numbers("x", &[1.0, 3.0, 12.0, f64::NAN]),
