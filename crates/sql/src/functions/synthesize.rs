@@ -71,7 +71,13 @@ impl TableFunction for Synthesize {
         let ModelTrainer { params, options } = ModelTrainer::of(&call.options)?;
         let params =
             SynthesizeParams { rows: call.options.int("rows").map(i64::unsigned_abs), seed: call.seed(), ..params };
-        Ok(Arc::new(Fit { schema: self.schema(call)?, spec: spec(call)?, params, model_options: options }))
+        Ok(Arc::new(Fit {
+            schema: self.schema(call)?,
+            spec: spec(call)?,
+            params,
+            model_options: options,
+            max_exposure: call.options.float(MAX_EXPOSURE.name),
+        }))
     }
 }
 
