@@ -112,8 +112,11 @@ fn auc(scores: &[f64]) -> f64 {
     summary.finish().auc.unwrap()
 }
 
+/// An attack and options of it.
+type Variant = (&'static dyn Attack, Vec<(&'static str, Value)>);
+
 /// Every attack with the options that change what it looks at.
-fn variants() -> Vec<(&'static dyn Attack, Vec<(&'static str, Value)>)> {
+fn variants() -> Vec<Variant> {
     let text = |name, value: &str| vec![(name, Value::Text(value.into()))];
     let mut all = vec![];
     for attack in shadow_attacks() {
