@@ -183,8 +183,7 @@ async fn listings_are_the_registries() -> Result<()> {
 }
 
 /// A call of every table function, with every kind of option and every way to give a relation.
-const CALLS: [(&str, &str); 18] = [
-const CALLS: [(&str, &str); 19] = [
+const CALLS: &[(&str, &str)] = &[
     (
         "synthesize",
         "SELECT * FROM synthesize(heart, rows => 300, seed => 1, identifiers => ['id'], filter_copies => true)",
@@ -266,6 +265,17 @@ const CALLS: [(&str, &str); 19] = [
         "attribute_inference",
         "SELECT * FROM attribute_inference((SELECT * FROM heart WHERE id < 300), heart, TABLE(heart), secret => 'cp', \
          known => ['age', 'sex', 'thalch'], tau => 0.9, confidence => 0.99, seed => 2)",
+    ),
+    (
+        "mia_score",
+        "SELECT * FROM mia_score((SELECT * FROM heart WHERE id < 300), (SELECT * FROM heart WHERE id >= 600), heart, seed => 2, \
+         attacks => ['lira', 'groundhog'], model => 'independent', knots => 64, filter_copies => false, shadow_models => 4, \
+         max_targets => 50, identifiers => 'id')",
+    ),
+    (
+        "exposure",
+        "SELECT * FROM exposure(heart, model => 'independent', canaries => 3, repeats => 2, references => 50, seed => 1, \
+         method => 'distance', privacy_unit => 'id')",
     ),
     ("lookalike_models", "SELECT * FROM lookalike_models()"),
     ("lookalike_attacks", "SELECT name, option FROM lookalike_attacks()"),

@@ -53,6 +53,7 @@
 mod attribute_inference;
 mod dcr;
 mod distance_report;
+mod exposure;
 mod kde;
 mod learners;
 mod linkability;
@@ -64,19 +65,29 @@ mod outcome;
 mod singling_out;
 mod statistics;
 mod targets;
-mod vulnerability;
 #[cfg(test)]
 mod test_frames;
+mod vulnerability;
 
 pub use attribute_inference::{InferenceMethod, InferenceParams, attribute_inference};
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
 pub use distance_report::{DistanceFigure, DistanceParams, distance_report};
+pub use exposure::{Canary, Exposure, ExposureMethod, ExposureParams, NULL_EXPOSURE, exposure};
 pub use learners::{Boosted, BoostedParams, Features, Linear, Matrix, Target, boosted, logistic};
 pub use linkability::{LinkabilityParams, linkability};
-pub use membership::{ATTACKS, Attack, DcrAttack, DcrDiffAttack, DensityAttack, DomiasAttack, DpiAttack, Evidence, GenLraAttack, GroundhogAttack, LiraAttack, LocalNeighbourhoodAttack, LoganAttack, MonteCarloAttack, QuerybasedAttack, SurrogateAttack, Trained, Trainer, draw_targets, score_units, split_reference};
+pub use membership::{
+    ATTACKS, Attack, DcrAttack, DcrDiffAttack, DensityAttack, DomiasAttack, DpiAttack, Evidence, GenLraAttack,
+    GroundhogAttack, LiraAttack, LocalNeighbourhoodAttack, LoganAttack, MonteCarloAttack, QuerybasedAttack,
+    SurrogateAttack, Trained, Trainer, draw_targets, score_units, split_reference,
+};
 pub use mia::{MiaFigures, MiaSummary, Rate};
 pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};
 pub use outcome::{AttackOutcome, MIN_ATTEMPTS, OutcomeFigures, Share, Tally};
 pub use singling_out::{Condition, Matcher, Op, Predicate, SinglingOutMode, SinglingOutParams, rescaled, singling_out};
-pub use statistics::{Bootstrap, BootstrapMethod, Estimate, Guesses, Risk, SplitBound, SuccessRate, beta_cdf, beta_quantile, bonferroni, clopper_pearson, epsilon_lower_bound, epsilon_of_mu, evidence_of, fisher_exact, holm, hypergeometric_tail, mcnemar_exact, mu_lower_bound, newcombe, normal_cdf, normal_p_value, normal_quantile, residual_risk, share_p_value, wilson};
+pub use statistics::{
+    Bootstrap, BootstrapMethod, Estimate, Guesses, Risk, SkewNormal, SplitBound, SuccessRate, beta_cdf, beta_quantile,
+    bonferroni, clopper_pearson, epsilon_lower_bound, epsilon_of_mu, evidence_of, fisher_exact, holm,
+    hypergeometric_tail, mcnemar_exact, mu_lower_bound, newcombe, normal_cdf, normal_p_value, normal_quantile,
+    residual_risk, share_p_value, wilson,
+};
 pub use vulnerability::{vulnerability, vulnerability_deciles};

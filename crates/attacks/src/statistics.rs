@@ -10,6 +10,7 @@ mod multiplicity;
 mod normal;
 mod risk;
 mod roc;
+mod skew_normal;
 mod split;
 
 pub use audit::{Guesses, epsilon_of_mu, evidence_of, mu_lower_bound};
@@ -23,6 +24,7 @@ pub(crate) use normal::normal_log_cdf;
 pub use normal::{normal_cdf, normal_quantile};
 pub use risk::{Risk, SuccessRate, newcombe, residual_risk};
 pub(crate) use roc::Roc;
+pub use skew_normal::SkewNormal;
 pub use split::SplitBound;
 pub(crate) use split::epsilon_by_split;
 

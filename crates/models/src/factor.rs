@@ -46,6 +46,20 @@ impl Factor {
         multiply(&self.lower, &tile.independent, &mut tile.z);
     }
 
+    /// The logarithm of the density of a vector.
+    pub fn log_density(&self, mut z: Vec<f64>) -> f64 {
+        // z = L e is solved for e; the density is that of e over the determinant of L.
+        let (mut start, mut sum) = (0, 0.0);
+        for i in 0..z.len() {
+            let row = &self.lower[start..=start + i];
+            let known: f64 = row[..i].iter().zip(&z).map(|(l, e)| f64::from(*l) * e).sum();
+            z[i] = (z[i] - known) / f64::from(row[i]);
+            sum -= 0.5 * z[i] * z[i] + libm::log(f64::from(row[i])) + 0.5 * libm::log(std::f64::consts::TAU);
+            start += i + 1;
+        }
+        sum
+    }
+
     pub fn save(&self, w: &mut Writer) {
         w.u64(self.size as u64);
         w.f32s(&self.lower);

@@ -1,6 +1,6 @@
 //! One multivariate normal for all columns: mean vector and full covariance.
 
-use lookalike_core::{Column, Domain, Job, MISSING, Options, ParamSpec, Result, Stream, Values};
+use lookalike_core::{Column, Domain, Frame, Job, MISSING, Options, ParamSpec, Result, Stream, Values};
 use rand::RngCore;
 use rayon::prelude::*;
 
@@ -304,6 +304,28 @@ impl Fitted for Normal {
             }
         }
         Ok(out)
+    }
+
+    /// That of the multivariate normal, where all columns are numbers that differ and none has NULLs. Which category comes out
+    /// depends on the largest of correlated indicators, whose probability has no closed form.
+    fn log_likelihood(&self, rows: &Frame) -> Result<Option<Vec<f64>>> {
+        let mut numbers: Vec<(f64, f64, &[f64])> = vec![];
+        for (part, column) in self.parts.iter().zip(rows.columns()) {
+            match (part, &column.values) {
+                (Part::Omitted, _) => {}
+                (Part::Number { mean, sd, missing: 0, .. }, Values::Number(values)) if *sd > 0.0 => {
+                    numbers.push((*mean, *sd, values));
+                }
+                _ => return Ok(None),
+            }
+        }
+        let scale: f64 = numbers.iter().map(|(_, sd, _)| libm::log(*sd)).sum();
+        let density = |row: usize| {
+            let z: Vec<f64> = numbers.iter().map(|(mean, sd, values)| (values[row] - mean) / sd).collect();
+            // The model makes no NULL.
+            if z.iter().any(|z| z.is_nan()) { f64::NEG_INFINITY } else { self.factor.log_density(z) - scale }
+        };
+        Ok(Some((0..rows.rows()).map(density).collect()))
     }
 
     fn save(&self) -> Result<Vec<u8>> {

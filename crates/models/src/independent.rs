@@ -1,6 +1,6 @@
 //! Every column on its own: the floor that a model of dependence has to beat.
 
-use lookalike_core::{Domain, Job, MISSING, Options, ParamSpec, Result, Stream, Values};
+use lookalike_core::{Domain, Frame, Job, MISSING, Options, ParamSpec, Result, Stream, Values};
 use rayon::prelude::*;
 
 use crate::alias::Alias;
@@ -129,6 +129,28 @@ impl Fitted for Columns {
             }
         };
         Ok(self.draws.iter().map(draw).collect())
+    }
+
+    fn log_likelihood(&self, rows: &Frame) -> Result<Option<Vec<f64>>> {
+        let mut sums = vec![0.0; rows.rows()];
+        for (distribution, column) in self.columns.iter().zip(rows.columns()) {
+            match (distribution, &column.values) {
+                (Distribution::Number(marginal), Values::Number(values)) => {
+                    sums.iter_mut().zip(values).for_each(|(sum, v)| *sum += marginal.log_density(*v));
+                }
+                (Distribution::Category(count), Values::Code(codes)) => {
+                    let total = count.iter().sum::<u64>() as f64;
+                    let logs: Vec<f64> = count.iter().map(|&c| libm::log(c as f64 / total)).collect();
+                    let log = |code: u32| match code {
+                        MISSING => logs.last().copied(),
+                        code => logs[..logs.len() - 1].get(code as usize).copied(),
+                    };
+                    sums.iter_mut().zip(codes).for_each(|(sum, &c)| *sum += log(c).unwrap_or(f64::NEG_INFINITY));
+                }
+                _ => {}
+            }
+        }
+        Ok(Some(sums))
     }
 
     fn save(&self) -> Result<Vec<u8>> {

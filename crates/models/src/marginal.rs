@@ -98,6 +98,27 @@ impl Marginal {
         edges(&self.count)
     }
 
+    /// The logarithm of the probability of a missing value or an atom, or of the density elsewhere. Where an atom lies on the
+    /// border of a bin, it is the atom.
+    pub fn log_density(&self, value: f64) -> f64 {
+        let total = (self.count.iter().sum::<u64>() + self.missing) as f64;
+        if value.is_nan() {
+            return libm::log(self.missing as f64 / total);
+        }
+        // Pieces are in ascending order: those that hold the value begin at the first that does not end below it.
+        let first = self.high.partition_point(|&high| high < value);
+        let holding = (first..self.len()).take_while(|&i| self.low[i] <= value);
+        let (mut density, mut atom) = (0.0f64, None);
+        for i in holding {
+            let share = self.count[i] as f64 / total;
+            match self.high[i] - self.low[i] {
+                0.0 => atom = Some(share),
+                width => density = density.max(share / width),
+            }
+        }
+        libm::log(atom.unwrap_or(density))
+    }
+
     pub fn save(&self, w: &mut Writer) {
         w.list(&self.count, |w, c| w.u64(*c));
         w.f64s(&self.low);

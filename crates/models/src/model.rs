@@ -1,6 +1,6 @@
 //! What a generator is, and the list of them.
 
-use lookalike_core::{Error, Job, Options, ParamSpec, Result, Stream, Values, closest, list_names};
+use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result, Stream, Values, closest, list_names};
 
 use crate::{gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows};
 
@@ -27,6 +27,13 @@ pub trait Fitted: Send + Sync {
     /// are in the domain's units, not yet on its grid ([`lookalike_core::NumberDomain::snap`] puts them there). The
     /// stream alone decides the rows.
     fn sample(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>>;
+    /// The logarithm of the density of each row under the model, before values are put on their grids; the rows have the
+    /// columns of the training rows. Categories, NULLs and numbers of a share of their own count with their probability,
+    /// other numbers with their density in the domain's units; minus infinity for what the model never makes. `None` where
+    /// the model has no such density in closed form.
+    fn log_likelihood(&self, _rows: &Frame) -> Result<Option<Vec<f64>>> {
+        Ok(None)
+    }
     /// The state as bytes: a model loaded from them samples the same rows bit for bit. They hold summaries of the
     /// training rows (see each model), so they are as confidential as those.
     fn save(&self) -> Result<Vec<u8>>;

@@ -14,7 +14,7 @@ pub(crate) enum Restore {
     /// Nothing but the model's own domain to snap to (numbers), or nothing at all.
     Keep(Option<NumberDomain>),
     /// Input code of each of the model's codes; the code after the last stands for rare ones and is replaced by a draw.
-    Codes { to_input: Vec<u32>, frequent: Option<Alias> },
+    Codes { to_input: Vec<u32>, has_rare: bool, frequent: Option<Alias> },
 }
 
 /// Replaces rare categories by one code, and extreme numbers by values that tell little more than the mean of enough
@@ -73,7 +73,7 @@ fn recode(
     codes.iter().filter(|&&c| c < rare).for_each(|&c| count[c as usize] += 1);
     let domain = Domain::Category(Arc::new(CategoryDomain { labels }));
     let column = Column { domain, values: Values::Code(codes), ..column.without_values() };
-    Ok((column, Restore::Codes { to_input, frequent: Alias::new(&count) }))
+    Ok((column, Restore::Codes { to_input, has_rare, frequent: Alias::new(&count) }))
 }
 
 /// The lowest values of so many persons become evenly spaced ones of the same mean, and the highest likewise; of few
@@ -155,7 +155,7 @@ impl Restore {
                 snap_all(domain, &mut values);
                 Values::Number(values)
             }
-            (Restore::Codes { to_input, frequent }, Values::Code(mut codes)) => {
+            (Restore::Codes { to_input, frequent, .. }, Values::Code(mut codes)) => {
                 for code in &mut codes {
                     *code = match to_input.get(*code as usize) {
                         Some(input) => *input,
@@ -166,6 +166,24 @@ impl Restore {
                 Values::Code(codes)
             }
             (_, values) => values,
+        }
+    }
+}
+
+impl Restore {
+    /// The way in: values of the input's column as the model knows them. A category that it does not know is the rare one,
+    /// or missing where none is rare and none is frequent.
+    pub fn undo(&self, values: &Values) -> Values {
+        match (self, values) {
+            (Restore::Codes { to_input, has_rare, .. }, Values::Code(codes)) => {
+                let known = to_input.len() as u32;
+                // Behind the rare code lies one that no model makes.
+                let other = if to_input.is_empty() { MISSING } else { known + u32::from(!has_rare) };
+                let code =
+                    |&c: &u32| to_input.binary_search(&c).map_or(if c == MISSING { c } else { other }, |i| i as u32);
+                Values::Code(codes.iter().map(code).collect())
+            }
+            (_, values) => values.clone(),
         }
     }
 }

@@ -164,6 +164,16 @@ impl Synthesizer {
         }
     }
 
+    /// The logarithm of the density of each row under the model, [`Fitted::log_likelihood`], of rows encoded together with the
+    /// input. Rare categories count as the one that stands for them all; copies are not left out. `None` where the model
+    /// has no density in closed form.
+    pub fn log_likelihood(&self, rows: &Frame, job: &Job) -> Result<Option<Vec<f64>>> {
+        let _memory = job.reserve(rows.memory(), "rows to find the likelihood of")?;
+        let columns = rows.columns().iter().zip(&self.restore);
+        let columns = columns.map(|(c, restore)| Column { values: restore.undo(&c.values), ..c.without_values() });
+        self.fitted.log_likelihood(&Frame::new(rows.rows(), columns.collect(), None))
+    }
+
     /// The first `rows` rows of block `b`.
     fn make(&self, b: u64, rows: usize, job: &Job) -> Result<Vec<Values>> {
         job.check()?;

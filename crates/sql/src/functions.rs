@@ -5,6 +5,7 @@ mod attribute_inference;
 mod common;
 mod dcr;
 mod distance_report;
+mod exposure;
 pub(crate) mod hierarchies;
 mod hierarchy;
 mod k_anonymize;
@@ -35,6 +36,7 @@ pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &singling_out::SinglingOut,
     &linkability::Linkability,
     &attribute_inference::AttributeInference,
+    &exposure::ExposureTable,
     &listings::Models,
     &listings::Attacks,
     &listings::Methods,

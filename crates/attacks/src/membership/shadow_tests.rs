@@ -84,8 +84,9 @@ fn world(trainer: &dyn Trainer) -> World {
     World { targets, reference: people(400, 4, |_| 0), synthetic }
 }
 
+/// Attacks that train the generator on rows of the population; `surrogate` trains one on the synthetic rows.
 fn shadow_attacks() -> impl Iterator<Item = &'static dyn Attack> {
-    ATTACKS.iter().copied().filter(|a| a.needs_trainer())
+    ATTACKS.iter().copied().filter(|a| a.needs_trainer() && a.needs_reference())
 }
 
 fn options(attack: &dyn Attack, more: &[(&str, Value)]) -> Options {
@@ -112,8 +113,11 @@ fn auc(scores: &[f64]) -> f64 {
     summary.finish().auc.unwrap()
 }
 
+/// An attack and options of it.
+type Variant = (&'static dyn Attack, Vec<(&'static str, Value)>);
+
 /// Every attack with the options that change what it looks at.
-fn variants() -> Vec<(&'static dyn Attack, Vec<(&'static str, Value)>)> {
+fn variants() -> Vec<Variant> {
     let text = |name, value: &str| vec![(name, Value::Text(value.into()))];
     let mut all = vec![];
     for attack in shadow_attacks() {
@@ -283,4 +287,19 @@ fn what_shadows_lack_is_named() {
         let found = attack.score(&none, &whole, &options(attack, &[]), 1, &Job::unbounded()).unwrap();
         assert!(found.is_empty());
     }
+}
+
+#[test]
+fn a_surrogate_that_smooths_shows_whose_rows_came_through() {
+    let world = world(&Memorising);
+    // A surrogate that has the population's labels in equal shares: members' labels are too many among the synthetic rows.
+    let linear = [("classifier", Value::Text("logistic".into()))];
+    let found = auc(&world.score(&SurrogateAttack, &Oblivious, &linear));
+    // Members of whom no row was drawn are like others: each counts half.
+    let drawn = world.synthetic.columns()[4].values.codes().unwrap();
+    let missing = (1..=30).filter(|label| !drawn.contains(label)).count();
+    assert!(found > 0.99 - missing as f64 / 60.0 && missing < 15, "{found} with {missing} missing");
+    // One that repeats its rows shows nothing: all odds are even.
+    let none = world.score(&SurrogateAttack, &Memorising, &linear);
+    assert!(none.iter().all(|odds| odds.abs() < 0.5), "{none:?}");
 }

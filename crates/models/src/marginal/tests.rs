@@ -59,3 +59,22 @@ fn lookup_inverts_the_distribution() {
     let all: Vec<f64> = (-40_000..40_000).map(|i| quantiles.value(i as f32 * 2e-4)).collect();
     assert!(all.is_sorted());
 }
+
+#[test]
+fn densities_worked_by_hand_and_integrated() {
+    // The first test's column: atoms 0 and 100 of 7 and 5 of 18 rows, a bin of 5 over 4.5, one missing.
+    let mut values = vec![0.0; 6];
+    values.extend([100.0; 5]);
+    values.extend([7.0, 101.0, 102.0, 103.0, 104.0, 105.0, f64::NAN]);
+    let (marginal, _) = Marginal::fit(&values, None, 5, 1024);
+    let density = |v: f64| libm::exp(marginal.log_density(v));
+    for (value, expected) in [(0.0, 7.0 / 18.0), (100.0, 5.0 / 18.0), (102.5, 5.0 / 18.0 / 4.5), (f64::NAN, 1.0 / 18.0)]
+    {
+        assert!((density(value) - expected).abs() < 1e-12, "{value}");
+    }
+    assert!(density(50.0) == 0.0 && density(-1.0) == 0.0 && density(106.0) == 0.0);
+    // Atoms, NULLs and the integral of the rest make 1.
+    let middles = (0..10_000).map(|i| 100.5 + 4.5 * (f64::from(i) + 0.5) / 10_000.0);
+    let integral: f64 = middles.map(|v| density(v) * 4.5 / 10_000.0).sum();
+    assert!((integral + density(0.0) + density(100.0) + density(f64::NAN) - 1.0).abs() < 1e-9);
+}

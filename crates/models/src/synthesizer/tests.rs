@@ -527,3 +527,74 @@ fn cancellation_and_memory_limits_end_a_fit() {
         assert_eq!(run(Strict { cancelled: false, bytes: 10 }).message(), "no memory for rows to learn from");
     }
 }
+
+#[test]
+fn likelihoods_worked_by_hand() {
+    // Of 40 rows 20 are a, 16 are b, 4 are rare ones of four categories.
+    let names: Vec<String> = (0..40)
+        .map(|i| {
+            if i < 20 {
+                "a".into()
+            } else if i < 36 {
+                "b".into()
+            } else {
+                format!("r{i}")
+            }
+        })
+        .collect();
+    let frame = frame_of(&columns(vec![("c", Arc::new(StringArray::from(names)), true)]), None);
+    let independent = crate::model("independent").unwrap();
+    let fitted = fit(&frame, independent, |_| {}).unwrap();
+    let logs = fitted.log_likelihood(&frame, &Job::unbounded()).unwrap().unwrap();
+    for (row, share) in [(0, 0.5), (20, 0.4), (36, 0.1), (39, 0.1)] {
+        assert!((logs[row] - libm::log(share)).abs() < 1e-12, "{row}: {}", logs[row]);
+    }
+    // Indicators have no closed form in the gaussian, and trees of splits none in the copula.
+    for name in ["gaussian", "gaussian_copula"] {
+        let fitted = fit(&frame, crate::model(name).unwrap(), |_| {}).unwrap();
+        assert!(fitted.log_likelihood(&frame, &Job::unbounded()).unwrap().is_none(), "{name}");
+    }
+}
+
+#[test]
+fn the_density_of_two_numbers_integrates_to_one() {
+    let mut rng = Streams::new(1, "pairs").block(0);
+    let pairs: Vec<[f64; 2]> = (0..500).map(|_| standard_normal(&mut rng)).map(|[a, b]| [3.0 * a, a + b]).collect();
+    let pair =
+        |i: usize, pairs: &[[f64; 2]]| Arc::new(Float64Array::from_iter_values(pairs.iter().map(|p| p[i]))) as ArrayRef;
+    let table =
+        |pairs: &[[f64; 2]]| frame_of(&columns(vec![("x", pair(0, pairs), false), ("y", pair(1, pairs), false)]), None);
+    let fitted = fit(&table(&pairs), crate::model("gaussian").unwrap(), |p| p.min_category_count = 1).unwrap();
+    // A grid of five standard deviations each way (3 and 1.41), in steps of a tenth: what lies outside is below 1e-5.
+    let grid: Vec<[f64; 2]> = (0..100)
+        .flat_map(|i| (0..100).map(move |j| [0.3 * (f64::from(i) - 49.5), 0.15 * (f64::from(j) - 49.5)]))
+        .collect();
+    let logs = fitted.log_likelihood(&table(&grid), &Job::unbounded()).unwrap().unwrap();
+    let integral = logs.iter().map(|l| libm::exp(*l)).sum::<f64>() * 0.3 * 0.15;
+    assert!((integral - 1.0).abs() < 1e-4, "{integral}");
+    // At the mean: 1 / (2 pi |S|^(1/2)), by the moments of the rows.
+    let moment = |f: &dyn Fn(&[f64; 2]) -> f64| pairs.iter().map(f).sum::<f64>() / 500.0;
+    let (mx, my) = (moment(&|p| p[0]), moment(&|p| p[1]));
+    let (vx, vy) = (moment(&|p| (p[0] - mx).powi(2)), moment(&|p| (p[1] - my).powi(2)));
+    let covariance = moment(&|p| (p[0] - mx) * (p[1] - my));
+    let expected = -(std::f64::consts::TAU * (vx * vy - covariance * covariance).sqrt()).ln();
+    let found = fitted.log_likelihood(&table(&[[mx, my]]), &Job::unbounded()).unwrap().unwrap()[0];
+    assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+}
+
+#[test]
+fn samples_are_the_blocks() {
+    let frame = frame_of(&mixed(500), None);
+    let synthesizer = fit(&frame, crate::model("auto").unwrap(), |p| p.rows = Some(9000)).unwrap();
+    let sample = synthesizer.sample(9000, &Job::unbounded()).unwrap();
+    let blocks: Vec<Block> = (0..2).map(|b| synthesizer.block(b, &Job::unbounded()).unwrap()).collect();
+    for (c, column) in sample.columns().iter().enumerate() {
+        let part = |range: std::ops::Range<u32>| column.values.gather(&range.collect::<Vec<_>>());
+        if column.values != Values::Omitted {
+            // Debug text, because NaN is not equal to itself.
+            assert_eq!(format!("{:?}", part(0..8192)), format!("{:?}", blocks[0].values[c]));
+            assert_eq!(format!("{:?}", part(8192..9000)), format!("{:?}", blocks[1].values[c]));
+        }
+    }
+    assert_eq!(synthesizer.sample(0, &Job::unbounded()).unwrap().rows(), 0);
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
+use lookalike_attacks::{ExposureParams, NULL_EXPOSURE, exposure};
 use lookalike_core::{
     Default, EncodeSpec, Error, Frame, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result,
 };
@@ -28,6 +29,17 @@ const ROWS: ParamSpec = ParamSpec {
     purpose: "Rows to make.",
 };
 
+const MAX_EXPOSURE: ParamSpec = ParamSpec {
+    name: "max_exposure",
+    kind: ParamKind::Float { min: 0.0, max: 64.0 },
+    default: Default::Unset("no test"),
+    purpose: "Fails when planted rows are remembered: mean exposure in bits above this, and beyond chance.",
+};
+
+/// Planted rows of the test, and the level at which they are beyond chance.
+const EXPOSURE: ExposureParams = ExposureParams { canaries: 20, repeats: 1, references: 1000, method: None };
+const LEVEL: f64 = 0.01;
+
 impl TableFunction for Synthesize {
     fn name(&self) -> &'static str {
         "synthesize"
@@ -43,7 +55,7 @@ impl TableFunction for Synthesize {
 
     fn options(&self) -> Vec<ParamSpec> {
         let mut options = trainer::options();
-        options.extend([ROWS, SEED, IDENTIFIERS, PRIVACY_UNIT]);
+        options.extend([ROWS, MAX_EXPOSURE, SEED, IDENTIFIERS, PRIVACY_UNIT]);
         options
     }
 
@@ -59,7 +71,13 @@ impl TableFunction for Synthesize {
         let ModelTrainer { params, options } = ModelTrainer::of(&call.options)?;
         let params =
             SynthesizeParams { rows: call.options.int("rows").map(i64::unsigned_abs), seed: call.seed(), ..params };
-        Ok(Arc::new(Fit { schema: self.schema(call)?, spec: spec(call)?, params, model_options: options }))
+        Ok(Arc::new(Fit {
+            schema: self.schema(call)?,
+            spec: spec(call)?,
+            params,
+            model_options: options,
+            max_exposure: call.options.float(MAX_EXPOSURE.name),
+        }))
     }
 }
 
@@ -102,6 +120,27 @@ struct Fit {
     spec: EncodeSpec,
     params: SynthesizeParams,
     model_options: Options,
+    max_exposure: Option<f64>,
+}
+
+impl Fit {
+    /// Trains a twin with planted rows, and fails when it remembers them.
+    fn test_exposure(&self, frame: &Frame, job: &Job) -> Result<()> {
+        let Some(most) = self.max_exposure.filter(|_| frame.rows() > 0) else { return Ok(()) };
+        let trainer = ModelTrainer { params: self.params.clone(), options: self.model_options.clone() };
+        let found = exposure(frame, &trainer, EXPOSURE, self.params.seed, job)?;
+        if found.mean > most && found.p_value < LEVEL {
+            return Err(Error::data(format!(
+                "max_exposure => {most}: {} planted rows have a mean exposure of {:.2} bits (expected without memory: \
+                 {NULL_EXPOSURE:.2}; p = {:.1e}), so a twin of this generator remembers single rows, and nothing is released; \
+                 train on more rows or a simpler model",
+                found.canaries.len(),
+                found.mean,
+                found.p_value
+            )));
+        }
+        Ok(())
+    }
 }
 
 impl Operation for Fit {
@@ -112,6 +151,7 @@ impl Operation for Fit {
     fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Arc<dyn Output>> {
         let input = encode_together(inputs, job)?.pop().ok_or_else(|| Error::internal("no input"))?;
         require_persons(&input.frame, self.params.min_category_count)?;
+        self.test_exposure(&input.frame, job)?;
         let synthesizer = Synthesizer::fit(input.frame, self.params.clone(), &self.model_options, job)?;
         let report = synthesizer.report();
         job.count("persons_trained", report.units as usize);

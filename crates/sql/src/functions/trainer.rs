@@ -92,7 +92,7 @@ impl Trained for TrainedModel {
         self.0.sample(rows, job)
     }
 
-    fn log_likelihood(&self, _rows: &Frame, _job: &Job) -> Result<Option<Vec<f64>>> {
-        Ok(None)
+    fn log_likelihood(&self, rows: &Frame, job: &Job) -> Result<Option<Vec<f64>>> {
+        self.0.log_likelihood(rows, job)
     }
 }
