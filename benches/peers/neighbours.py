@@ -90,6 +90,7 @@ def numbers(rows, columns, is_example):
 
 
 def adult(is_example):
+    import anonymeter.evaluators  # first: the other way round its imports are circular
     from anonymeter.neighbors.mixed_types_kneighbors import MixedTypeKNeighbors
     from sdmetrics.single_table.privacy.dcr_utils import calculate_dcr
 
