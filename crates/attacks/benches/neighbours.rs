@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lookalike_attacks::{Metric, SearchOptions, Space, nearest};
+use lookalike_attacks::{Metric, SearchOptions, Space, k_nearest, nearest, within};
 use lookalike_core::{EncodeSpec, Frame, FrameBuilder, Job, Stream, Streams, encode, uniform};
 
 /// Labels of Adult's nine categories.
@@ -58,13 +58,65 @@ fn case(c: &mut Criterion, name: &str, rows: [usize; 2], numbers: usize, labels:
     group.finish();
 }
 
+/// Several neighbours, and counts within the distance of the twentieth.
+fn many(c: &mut Criterion) {
+    let frames = frames([16_281, 32_561], 6, &LABELS);
+    let (job, options) = (Job::unbounded(), SearchOptions::default());
+    let mut group = c.benchmark_group("neighbours");
+    group.sample_size(10);
+    for metric in [Metric::Gower, Metric::Euclidean, Metric::Cosine] {
+        let space = Space::fit(metric, &[&frames[1]]).expect("columns to compare");
+        let queries = space.encode(&frames[0], &job).expect("points");
+        let references = space.encode(&frames[1], &job).expect("points");
+        let twenty = || k_nearest(&space, &queries, &references, 20, options, &job).expect("found");
+        let radii: Vec<f64> = twenty().distances.chunks_exact(20).map(|all| all[19]).collect();
+        group.bench_function(format!("adult_k20/{}", metric.name()), |b| b.iter(|| black_box(twenty())));
+        group.bench_function(format!("adult_within/{}", metric.name()), |b| {
+            b.iter(|| black_box(within(&space, &queries, &references, &radii, options, &job).expect("found")))
+        });
+    }
+    group.finish();
+}
+
+/// Three numbers: all queries at once, which a tree prunes, and in portions too small for one.
+fn pruned(c: &mut Criterion) {
+    let frames = frames([30_000, 30_000], 3, &[]);
+    let (job, options) = (Job::unbounded(), SearchOptions::default());
+    let rows: Vec<u32> = (0..frames[0].rows() as u32).collect();
+    let mut group = c.benchmark_group("neighbours");
+    group.sample_size(10);
+    for metric in [Metric::Gower, Metric::Euclidean] {
+        let space = Space::fit(metric, &[&frames[1]]).expect("columns to compare");
+        let references = space.encode(&frames[1], &job).expect("points");
+        for (name, portion) in [("pruned", rows.len()), ("plain", 1000)] {
+            let portions: Vec<_> =
+                rows.chunks(portion).map(|rows| space.encode(&frames[0].gather(rows), &job).expect("points")).collect();
+            group.bench_function(format!("numbers_3_{name}/{}", metric.name()), |b| {
+                b.iter(|| {
+                    for queries in &portions {
+                        black_box(nearest(&space, queries, &references, options, &job).expect("found"));
+                    }
+                })
+            });
+        }
+    }
+    group.finish();
+}
+
 fn neighbours(c: &mut Criterion) {
     let adult = [16_281, 32_561];
-    case(c, "adult", adult, 6, &LABELS, &[Metric::Gower, Metric::L1, Metric::Euclidean]);
+    case(
+        c,
+        "adult",
+        adult,
+        6,
+        &LABELS,
+        &[Metric::Gower, Metric::L1, Metric::Euclidean, Metric::Cosine, Metric::Masked],
+    );
     case(c, "numbers_6", adult, 6, &[], &[Metric::Gower]);
     case(c, "categories_9", adult, 0, &LABELS, &[Metric::Gower]);
     case(c, "numbers_40", [50_000, 50_000], 40, &[], &[Metric::Euclidean]);
 }
 
-criterion_group!(benches, neighbours);
+criterion_group!(benches, neighbours, many, pruned);
 criterion_main!(benches);

@@ -5,8 +5,8 @@
 //! The distance that is reported is always [`Space::distance`], computed in f64 from the values themselves. A search
 //! over approximations in f32 only decides which pairs deserve that computation, and it never passes over a pair that
 //! could be among those asked for: a pair is skipped only when its approximation exceeds a limit L(D), where D is the
-//! radius or the exact distance of the last of the best pairs known so far (infinite while there is none) and L is such that *every* pair
-//! of exact distance at most D has an approximation of at most L(D). With u = 2^-24, the largest relative error of one
+//! radius or the exact distance of the last of the best pairs known so far (infinite while there is none) and L is such
+//! that *every* pair of exact distance at most D has an approximation of at most L(D). With u = 2^-24, the largest relative error of one
 //! f32 operation, and x, y a query and a reference scaled to width 1 and centred on the middle of the range:
 //!
 //! * *Sums of absolute differences.* Rounding x_j and y_j moves a part by at most u(|x_j| + |y_j|), the subtraction by u
@@ -27,8 +27,8 @@
 //! * The bounds of *masked* distances and of boxes around blocks of references stand in their modules.
 //!
 //! Which pairs are looked at may depend on the instruction set and on whether a tree of boxes prunes the search; the best
-//! of them cannot, because ties are broken by the canonical order of the references. So the result is the same bits on any processor, with any number of threads
-//! and whatever the order of the rows.
+//! of them cannot, because ties are broken by the canonical order of the references. So the result is the same bits on any
+//! processor, with any number of threads and whatever the order of the rows.
 
 mod collect;
 mod dense;

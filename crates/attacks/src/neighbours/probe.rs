@@ -14,19 +14,19 @@ const ROWS: usize = 1 << 10;
 /// Queries of a probe.
 const QUERIES: usize = 32;
 
-/// Largest share of blocks that is looked at in a search that is worth a tree.
+/// Largest share of blocks that the queries of a group look at, had they none in common, in a search worth a tree.
 const SHARE: f64 = 0.5;
 
 /// Builds a tree over a sample of the references, evenly spaced in canonical order, and asks what share of its blocks a
 /// sample of queries would look at. Neighbours in all references are nearer than in a sample and blocks are smaller, so
 /// the share is no better there than in the whole search. A decision, not a result: either way the search is exact.
-pub(super) fn pays(task: &Task, block: usize, job: &Job) -> Result<bool> {
+pub(super) fn pays(task: &Task, block: usize, group: usize, job: &Job) -> Result<bool> {
     let Task { space, queries, references, options, probe, .. } = *task;
     let pairs = queries.rows().saturating_mul(references.rows());
     if pairs < PAIRS || queries.rows() < ROWS || references.rows() < 4 * ROWS {
         return Ok(false);
     }
-    let rows = (references.rows() / 8).clamp(ROWS, (pairs / (2000 * QUERIES)).clamp(ROWS, 16 * ROWS));
+    let rows = (references.rows() / 4).clamp(ROWS, (pairs / (2000 * QUERIES)).clamp(ROWS, 16 * ROWS));
     let spaced = |i: usize, of: usize, all: usize| (i as u64 * all as u64 / of as u64) as usize;
     let sample: Vec<u32> = (0..rows).map(|i| spaced(i, rows, references.rows()) as u32).collect();
     let (tree, sample) = Tree::over(sample, space, references, block, job)?;
@@ -57,7 +57,7 @@ pub(super) fn pays(task: &Task, block: usize, job: &Job) -> Result<bool> {
             [reach]
         });
     }
-    Ok((looked as f64) < SHARE * (QUERIES * tree.blocks()) as f64)
+    Ok(((looked * group) as f64) < SHARE * (QUERIES * tree.blocks()) as f64)
 }
 
 /// Whether two rows of the same table are the same row, or of the same person.

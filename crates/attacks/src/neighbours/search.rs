@@ -121,10 +121,14 @@ pub(super) fn search<C: Collector>(
         Metric::Masked => run(task, None, job, start, take, |p, job| Masked::pack(plan.isa, space, references, p, job)),
         Metric::Gower | Metric::L1 | Metric::Euclidean => {
             let layout = Layout::new(space, queries, references);
-            let block = if layout.is_dense() { Dense::BLOCK } else { Mixed::<true>::BLOCK };
+            let (block, group) = if layout.is_dense() {
+                (Dense::BLOCK, Dense::GROUP)
+            } else {
+                (Mixed::<true>::BLOCK, Mixed::<true>::GROUP)
+            };
             let prune = match plan.prune {
                 Some(prune) => prune,
-                None => pays(task, block, job)?,
+                None => pays(task, block, group, job)?,
             };
             let tree = if prune { Some(Tree::build(space, references, block, job)?) } else { None };
             if layout.is_dense() {

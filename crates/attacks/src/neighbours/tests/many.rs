@@ -108,7 +108,7 @@ fn what_the_probe_decides_changes_nothing() {
     };
     let wide = random(&[Uniform; 24], 12_000, 0, &mut rng);
     let mixed = random(&[Grid(30), Uniform, Uniform, Codes(3), Codes(2)], 12_000, 50, &mut rng);
-    for (all, pruned) in [(surface, true), (wide, false), (mixed, true)] {
+    for (all, pruned) in [(surface, Some(true)), (wide, Some(false)), (mixed, None)] {
         for metric in [Metric::Gower, Metric::Euclidean] {
             let rows: Vec<u32> = (0..all.rows() as u32).collect();
             let (space, q, r) = spaces(metric, &all, &all.gather(&rows[..11_500]));
@@ -120,7 +120,9 @@ fn what_the_probe_decides_changes_nothing() {
                 probe: Probe::Nearest(2),
                 held: 2,
             };
-            assert_eq!(probe::pays(&task, 64, &job).unwrap(), pruned, "{metric:?}");
+            if let Some(pruned) = pruned {
+                assert_eq!(probe::pays(&task, 32, 4, &job).unwrap(), pruned, "{metric:?}");
+            }
             let [plain, tree, chosen] = [Some(false), Some(true), None].map(|prune| {
                 let plan = Plan { prune, ..Plan::default() };
                 nearest_by(plan, &space, &q, &r, SearchOptions::default(), &job).unwrap()

@@ -110,3 +110,32 @@ fn masked_distances_of_rows_with_little_in_common() {
         assert_eq!(space.distance(&points, b, &points, a), expected, "{b} {a}");
     }
 }
+
+/// tests/golden/make/attacks_neighbours.py: scikit-learn 1.9.1, brute search over columns of heart disease patients.
+#[test]
+fn several_neighbours_agree_with_scikit_learn() {
+    let all: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../../tests/golden/attacks_neighbours.json")).unwrap();
+    let floats = |values: &serde_json::Value| -> Vec<f64> {
+        values.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+    };
+    let table = |name: &str| {
+        let columns = all[name].as_array().unwrap().iter().enumerate();
+        frame(columns.map(|(c, values)| numbers(&format!("c{c}"), &floats(values))).collect())
+    };
+    let (queries, references) = (table("queries"), table("references"));
+    let k = all["k"].as_u64().unwrap() as usize;
+    let job = Job::unbounded();
+    for metric in [Metric::Euclidean, Metric::L1, Metric::Cosine] {
+        let space = Space::fit(metric, &[&references]).unwrap();
+        let [q, r] = [&queries, &references].map(|frame| space.encode(frame, &job).unwrap());
+        let found = k_nearest(&space, &q, &r, k, SearchOptions::default(), &job).unwrap();
+        for (query, expected) in all["distances"][metric.name()].as_array().unwrap().iter().enumerate() {
+            for ((_, found), expected) in found.of(query).zip(floats(expected)) {
+                // scikit-learn expands squares and subtracts a cosine from 1: what is near 0 keeps fewer digits there.
+                let near = if metric == Metric::L1 { 1e-13 } else { 1e-7 };
+                assert!((found - expected).abs() < near, "{metric:?} query {query}: {found} is not {expected}");
+            }
+        }
+    }
+}
