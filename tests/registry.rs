@@ -277,6 +277,13 @@ const CALLS: &[(&str, &str)] = &[
         "SELECT * FROM exposure(heart, model => 'independent', canaries => 3, repeats => 2, references => 50, seed => 1, \
          method => 'distance', privacy_unit => 'id')",
     ),
+    (
+        "privacy_report",
+        "SELECT * FROM privacy_report((SELECT * FROM heart WHERE id < 300), (SELECT * FROM heart WHERE id BETWEEN 300 AND 599), \
+         (SELECT * FROM heart WHERE id >= 600), reference => TABLE(heart), model => 'independent', secrets => 'cp', \
+         columns_a => ['age', 'sex'], columns_b => ['chol', 'cp'], attempts => 50, attacks => ['dcr', 'domias'], max_targets => 100, \
+         alpha => 0.01, metric => 'l1', seed => 2, privacy_unit => 'id')",
+    ),
     ("lookalike_models", "SELECT * FROM lookalike_models()"),
     ("lookalike_attacks", "SELECT name, option FROM lookalike_attacks()"),
     ("lookalike_methods", "SELECT name, cost FROM lookalike_methods()"),

@@ -62,6 +62,7 @@ mod mia;
 mod nearby;
 mod neighbours;
 mod outcome;
+mod privacy_report;
 mod singling_out;
 mod statistics;
 mod targets;
@@ -83,6 +84,7 @@ pub use membership::{
 pub use mia::{MiaFigures, MiaSummary, Rate};
 pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};
 pub use outcome::{AttackOutcome, MIN_ATTEMPTS, OutcomeFigures, Share, Tally};
+pub use privacy_report::{Finding, Release, ReportParams, Verdict, privacy_report};
 pub use singling_out::{Condition, Matcher, Op, Predicate, SinglingOutMode, SinglingOutParams, rescaled, singling_out};
 pub use statistics::{
     Bootstrap, BootstrapMethod, Estimate, Guesses, Risk, SkewNormal, SplitBound, SuccessRate, beta_cdf, beta_quantile,

@@ -23,7 +23,7 @@ pub use multiplicity::{bonferroni, holm, normal_p_value, share_p_value};
 pub(crate) use normal::normal_log_cdf;
 pub use normal::{normal_cdf, normal_quantile};
 pub use risk::{Risk, SuccessRate, newcombe, residual_risk};
-pub(crate) use roc::Roc;
+pub(crate) use roc::{Auc, Roc};
 pub use skew_normal::SkewNormal;
 pub use split::SplitBound;
 pub(crate) use split::epsilon_by_split;

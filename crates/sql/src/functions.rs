@@ -13,6 +13,7 @@ mod linkability;
 mod linkage_attack;
 mod listings;
 mod mia_score;
+mod privacy_report;
 mod released;
 mod risk;
 mod singling_out;
@@ -37,6 +38,7 @@ pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &linkability::Linkability,
     &attribute_inference::AttributeInference,
     &exposure::ExposureTable,
+    &privacy_report::PrivacyReport,
     &listings::Models,
     &listings::Attacks,
     &listings::Methods,

@@ -24,21 +24,21 @@ use crate::function::{Batches, Call, Gathered, Operation, Output, RelationSpec, 
 #[derive(Debug)]
 pub struct MiaScore;
 
-const ATTACKS_OPTION: ParamSpec = ParamSpec {
+pub(super) const ATTACKS_OPTION: ParamSpec = ParamSpec {
     name: "attacks",
     kind: ParamKind::Names,
     default: Default::Unset("all attacks that train no generators"),
     purpose: "Names of attacks, as LOOKALIKE_ATTACKS() lists them.",
 };
 
-const REFERENCE: ParamSpec = ParamSpec {
+pub(super) const REFERENCE: ParamSpec = ParamSpec {
     name: "reference",
     kind: ParamKind::Relation,
     default: Default::Unset("half of the non-members, drawn by content and seed and then not scored"),
     purpose: "Other real rows of the same population that the attacker has, for attacks that compare with them.",
 };
 
-const MAX_TARGETS: ParamSpec = ParamSpec {
+pub(super) const MAX_TARGETS: ParamSpec = ParamSpec {
     name: "max_targets",
     kind: ParamKind::Int { min: 1, max: u32::MAX as i64 },
     default: Default::Unset("all"),
@@ -145,7 +145,7 @@ fn keys(call: &Call) -> Result<Vec<FieldRef>> {
         .collect()
 }
 
-fn attacks(options: &Options) -> Result<Vec<&'static dyn Attack>> {
+pub(super) fn attacks(options: &Options) -> Result<Vec<&'static dyn Attack>> {
     let names = options.names("attacks");
     if names.is_empty() {
         if options.get("attacks").is_some() {
@@ -268,7 +268,7 @@ impl Operation for Score {
 }
 
 /// Fails when somebody is on both sides: with a privacy unit the only key is the person.
-fn no_common_person(members: &[ArrayRef], non_members: &[ArrayRef]) -> Result<()> {
+pub(super) fn no_common_person(members: &[ArrayRef], non_members: &[ArrayRef]) -> Result<()> {
     let (Some(members), Some(non_members)) = (members.first(), non_members.first()) else { return Ok(()) };
     let converter = RowConverter::new(vec![SortField::new(members.data_type().clone())])?;
     let rows = |key: &ArrayRef| converter.convert_columns(std::slice::from_ref(key));
