@@ -84,17 +84,25 @@ async fn every_attack_finds_copies_and_nothing_where_there_is_nothing() -> Resul
     }
     for attack in ATTACKS {
         let (attack, trains) = (attack.name(), attack.needs_trainer());
+        // With their usual neighbourhoods these look at averages of many rows; narrowed down, at the copy itself.
+        let narrow = match attack {
+            "dpi" => ", k => 1",
+            "local_neighbourhood" => ", radius => 0",
+            _ => "",
+        };
         let figures = |synthetic: &str| {
             format!(
                 "SELECT f['auc'], f['auc_lo'], f['auc_hi'] FROM (SELECT mia_score(score, is_member) AS f \
-                 FROM mia_score(members, others, {synthetic}, attacks => ['{attack}'], seed => 3))"
+                 FROM mia_score(members, others, {synthetic}, attacks => ['{attack}'], seed => 3{narrow}))"
             )
         };
         let copied = numbers(&ctx, &figures("members")).await?;
         // The interval is 1.96 standard errors wide on each side; 4.9 of them are left by chance once in a million.
         let error = |f: &[f64]| (f[2] - f[1]) / (2.0 * 1.96);
-        // Attacks that train the generator look for what it leaks, and the default one does not copy.
-        assert!(trains || copied[0] - 4.9 * error(&copied) > 0.5, "{attack} on a copied table: auc {copied:?}");
+        // Attacks that train the generator look for what it leaks, and the default one does not copy; a smooth density
+        // hardly rises at single rows (docs/controls.md says what each attack sees).
+        let sees_rows = !trains && attack != "density";
+        assert!(!sees_rows || copied[0] - 4.9 * error(&copied) > 0.5, "{attack} on a copied table: auc {copied:?}");
         let clean = numbers(&ctx, &figures("third")).await?;
         let distance = (clean[0] - 0.5).abs();
         assert!(distance < 4.9 * error(&clean), "{attack} on strangers: auc {clean:?}");
