@@ -128,14 +128,14 @@ pub fn attribute_inference(
         )));
     }
     let mut notes = vec![];
-    let drawn = sample(train, params.max_targets, params.seed)?;
+    let drawn = sample(train, params.max_targets, params.seed);
     if let Some(drawn) = &drawn {
         notes.push(format!("a sample of {} of {} targets", drawn.unit_count(), train.unit_count()));
     }
     let mut drawn_control = None;
     if let Some(control) = control {
         notes.extend(warn_of_copies(train, control, job)?);
-        drawn_control = sample(control, params.max_targets, params.seed)?;
+        drawn_control = sample(control, params.max_targets, params.seed);
     }
     let targets = drawn.as_ref().unwrap_or(train);
     let control = drawn_control.as_ref().or(control);

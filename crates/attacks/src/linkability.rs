@@ -74,7 +74,7 @@ pub fn linkability(
         Ok(tally(targets, &links(a, b, targets.rows(), synthetic.rows(), k, job)?))
     };
     let mut notes = vec![];
-    let drawn = sample(train, params.max_targets, params.seed)?;
+    let drawn = sample(train, params.max_targets, params.seed);
     if let Some(drawn) = &drawn {
         notes.push(format!("a sample of {} of {} targets", drawn.unit_count(), train.unit_count()));
     }
@@ -82,7 +82,7 @@ pub fn linkability(
         None => None,
         Some(control) => {
             notes.extend(warn_of_copies(train, control, job)?);
-            let drawn = sample(control, params.max_targets, params.seed)?;
+            let drawn = sample(control, params.max_targets, params.seed);
             Some(attack(drawn.as_ref().unwrap_or(control))?)
         }
     };

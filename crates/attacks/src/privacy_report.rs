@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use lookalike_core::{Error, Frame, Job, Options, Result};
 
-use crate::{Attack, Evidence, Metric, Trainer, draw_targets, split_reference};
+use crate::targets::{sample, split_reference};
+use crate::{Attack, Evidence, Metric, Trainer};
 use finding::judge;
 pub use finding::{Finding, Verdict};
 
@@ -77,7 +78,7 @@ pub fn privacy_report(release: &Release<'_>, params: &ReportParams, job: &Job) -
         Some(_) => (release.holdout.clone(), None),
         None => {
             let (scored, reference) = split_reference(release.holdout, params.seed)?;
-            (release.holdout.gather(&scored), Some(release.holdout.gather(&reference)))
+            (release.holdout.gather_persons(&scored), Some(release.holdout.gather_persons(&reference)))
         }
     };
     let reference = release.reference.or(half.as_ref());
@@ -85,9 +86,9 @@ pub fn privacy_report(release: &Release<'_>, params: &ReportParams, job: &Job) -
     let (members, others, text) = match params.max_targets {
         None => (release.train.clone(), others, "all".to_string()),
         Some(most) => {
-            let draw = |frame: &Frame| frame.gather(&draw_targets(frame, most as usize, params.seed));
+            let draw = |frame: &Frame| sample(frame, Some(most as usize), params.seed);
             let text = format!("at most {most} drawn from {} and {}", release.train.unit_count(), others.unit_count());
-            (draw(release.train), draw(&others), text)
+            (draw(release.train).unwrap_or_else(|| release.train.clone()), draw(&others).unwrap_or(others), text)
         }
     };
     let targets = Targets { members: &members, others: &others, text };

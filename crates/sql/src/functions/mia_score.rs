@@ -198,7 +198,7 @@ impl Targets {
     fn gather(&self, rows: &[u32]) -> Result<Self> {
         let places = UInt32Array::from(rows.to_vec());
         let keys = self.keys.iter().map(|k| Ok(take(k, &places, None)?)).collect::<Result<_>>()?;
-        Ok(Self { is_member: self.is_member, frame: self.frame.gather(rows), keys })
+        Ok(Self { is_member: self.is_member, frame: self.frame.gather_persons(rows), keys })
     }
 }
 
@@ -352,7 +352,7 @@ impl Score {
     /// Non-members that are scored, and those that serve as reference.
     fn split(&self, non_members: &Targets) -> Result<(Targets, Frame)> {
         let (scored, reference) = split_reference(&non_members.frame, self.seed)?;
-        Ok((non_members.gather(&scored)?, non_members.frame.gather(&reference)))
+        Ok((non_members.gather(&scored)?, non_members.frame.gather_persons(&reference)))
     }
 
     fn batch(&self, attack: &dyn Attack, targets: &Targets, scores: &[f64]) -> Result<RecordBatch> {
