@@ -91,5 +91,5 @@ pub use statistics::{
     hypergeometric_tail, mcnemar_exact, mu_lower_bound, newcombe, normal_cdf, normal_p_value, normal_quantile,
     residual_risk, share_p_value, wilson,
 };
-pub use targets::{draw_targets, score_units, split_reference};
+pub use targets::{common_rows, common_rows_note, draw_targets, score_units, split_reference};
 pub use vulnerability::{vulnerability, vulnerability_deciles};

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::Metric;
 use crate::nearby::{Near, Nearby, nearby};
 use crate::outcome::{AttackOutcome, Tally};
-use crate::targets::{positions, restricted, sample, tally, warn_of_copies};
+use crate::targets::{common_rows_note, positions, restricted, sample, tally};
 
 /// Parameters of [`linkability`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub fn linkability(
     let of_control = match control {
         None => None,
         Some(control) => {
-            notes.extend(warn_of_copies(train, control, job)?);
+            notes.extend(common_rows_note(("control", control), ("train", train), job)?);
             let drawn = sample(control, params.max_targets, params.seed);
             Some(attack(drawn.as_ref().unwrap_or(control))?)
         }

@@ -139,17 +139,22 @@ pub fn score_units(targets: &Frame, scores: &[f64]) -> Result<Vec<f64>> {
     Ok(sums.into_iter().map(|(sum, rows)| sum / f64::from(rows)).collect())
 }
 
-/// Warns when control rows have the content of training rows: they may be the same people. The same as a note.
-pub(crate) fn warn_of_copies(train: &Frame, control: &Frame, job: &Job) -> Result<Option<String>> {
-    let _memory = job.reserve(train.rows() * 24, "contents of training rows")?;
-    let known: HashSet<u64> = train.row_hashes().into_iter().collect();
-    let copies = control.row_hashes().into_iter().filter(|hash| known.contains(hash)).count();
-    if copies == 0 {
-        return Ok(None);
-    }
-    let note = format!("{copies} of {} control rows are identical to a training row", control.rows());
-    job.warn(&format!("{note} in the compared columns: by chance, or the control holds people of train"));
-    Ok(Some(note))
+/// How many rows have the content of some row of `others`: equal in all columns but identifiers, NULL equal to NULL,
+/// whoever their persons are. The frames were encoded together. Hashes of 64 bits are compared, which two given rows of
+/// different content share with a probability of 2^-64.
+pub fn common_rows(rows: &Frame, others: &Frame, job: &Job) -> Result<usize> {
+    let _memory = job.reserve(others.rows() * 24, "contents of rows")?;
+    let known: HashSet<u64> = others.row_hashes().into_iter().collect();
+    Ok(rows.row_hashes().into_iter().filter(|hash| known.contains(hash)).count())
+}
+
+/// What [`common_rows`] counts in two named relations, in words; `None` where it counts none.
+pub fn common_rows_note(rows: (&str, &Frame), others: (&str, &Frame), job: &Job) -> Result<Option<String>> {
+    let count = common_rows(rows.1, others.1, job)?;
+    let text = || {
+        format!("{count} of {} rows of {} equal rows of {} in all compared columns", rows.1.rows(), rows.0, others.0)
+    };
+    Ok((count > 0).then(text))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Draws by content, persons, and rows that two relations share.
 
-use lookalike_core::{ErrorKind, Frame};
+use lookalike_core::{ErrorKind, Frame, Job};
 
 use super::*;
 use crate::test_frames::{Kind, frame, numbers, random, shuffled, stacked, stream, with_units};
@@ -80,4 +80,16 @@ fn targets_are_drawn_by_content_and_whole_persons() {
     let codes: Vec<u32> = drawn.iter().map(|row| who.iter().position(|w| *w == row / 10).unwrap() as u32).collect();
     assert_eq!(sample.units().unwrap().codes, codes);
     assert!(super::sample(&persons, Some(10), 1).is_none() && super::sample(&persons, None, 1).is_none());
+}
+
+#[test]
+fn rows_in_common_by_hand() {
+    let job = Job::unbounded();
+    // Rows (1, NULL), (2, 2), (2, 2), (3, 1) against (2, 2), (1, NULL), (1, 1): the first three.
+    let a = frame(vec![numbers("x", &[1.0, 2.0, 2.0, 3.0]), numbers("y", &[f64::NAN, 2.0, 2.0, 1.0])]);
+    let b = frame(vec![numbers("x", &[2.0, 1.0, 1.0]), numbers("y", &[2.0, f64::NAN, 1.0])]);
+    assert_eq!((common_rows(&a, &b, &job).unwrap(), common_rows(&b, &a, &job).unwrap()), (3, 2));
+    let note = common_rows_note(("a", &a), ("b", &b), &job).unwrap();
+    assert_eq!(note.as_deref(), Some("3 of 4 rows of a equal rows of b in all compared columns"));
+    assert_eq!(common_rows_note(("a", &a.gather(&[3])), ("b", &b), &job).unwrap(), None);
 }
