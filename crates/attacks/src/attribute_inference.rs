@@ -12,7 +12,7 @@ use lookalike_core::{Error, Frame, Job, Result};
 
 use crate::Metric;
 use crate::outcome::AttackOutcome;
-use crate::targets::{positions, sample, warn_of_copies};
+use crate::targets::{common_rows_note, positions, sample};
 use guess::Secret;
 
 /// How a secret is guessed.
@@ -128,14 +128,14 @@ pub fn attribute_inference(
         )));
     }
     let mut notes = vec![];
-    let drawn = sample(train, params.max_targets, params.seed)?;
+    let drawn = sample(train, params.max_targets, params.seed);
     if let Some(drawn) = &drawn {
         notes.push(format!("a sample of {} of {} targets", drawn.unit_count(), train.unit_count()));
     }
     let mut drawn_control = None;
     if let Some(control) = control {
-        notes.extend(warn_of_copies(train, control, job)?);
-        drawn_control = sample(control, params.max_targets, params.seed)?;
+        notes.extend(common_rows_note(("control", control), ("train", train), job)?);
+        drawn_control = sample(control, params.max_targets, params.seed);
     }
     let targets = drawn.as_ref().unwrap_or(train);
     let control = drawn_control.as_ref().or(control);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use lookalike_core::{Domain, Error, Frame, Job, Result, Streams, Units, Values, uniform};
+use lookalike_core::{Domain, Error, Frame, Job, Result, Streams, Units, Values, below, uniform};
 use rand::RngCore;
 
 use crate::{Metric, SearchOptions, SkewNormal, Space, Trainer, nearest};
@@ -174,7 +174,7 @@ fn random_rows(like: &Frame, rows: usize, seed: u64, purpose: &str) -> Frame {
             ),
             Domain::Category(domain) => {
                 let labels = domain.labels.len();
-                let mut draw = || ((u128::from(rng.next_u64()) * labels as u128) >> 64) as u32;
+                let mut draw = || below(&mut rng, labels) as u32;
                 Values::Code((0..rows).map(|_| if labels == 0 { lookalike_core::MISSING } else { draw() }).collect())
             }
             Domain::Identifier(_) => Values::Omitted,

@@ -2,9 +2,11 @@
 //!
 //! Attacks need classifiers that give the same bits whatever the order of the rows and the number of threads, stop when
 //! the job is cancelled, and bring nothing into the build. [`Features`] turns frames into a [`Matrix`]; [`logistic`] and
-//! [`boosted`] learn from it. Both put rows into an order of content first and add over fixed blocks.
+//! [`boosted`] learn from it. Both put rows into an order of content first and add over fixed blocks. Where there are
+//! more columns than rows, `dual_logistic` finds the same regression from the inner products of the rows.
 
 mod boosted;
+mod dual;
 mod features;
 mod logistic;
 
@@ -12,6 +14,7 @@ use lookalike_core::{Error, Result};
 use rayon::prelude::*;
 
 pub use boosted::{Boosted, BoostedParams, Target, boosted};
+pub(crate) use dual::dual_logistic;
 pub use features::Features;
 pub(crate) use features::Moments;
 pub use logistic::{Linear, logistic};
@@ -123,6 +126,11 @@ fn sigmoid(x: f64) -> f64 {
         let e = libm::exp(x);
         e / (1.0 + e)
     }
+}
+
+/// log(1 + exp(x)) without overflow.
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + libm::log1p(libm::exp(-x.abs()))
 }
 
 /// Scores to shares of 1.

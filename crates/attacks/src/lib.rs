@@ -13,7 +13,6 @@
 //! * **Learners.** [`logistic`] regression and [`boosted`] trees over the [`Features`] of frames, for attacks that learn.
 //! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, resampling of persons, several
 //!   tests at once, lower bounds of epsilon and audits.
-//! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, lower bounds of epsilon.
 //!
 //! Distances and scores are descriptions. A table that shows none is not thereby safe: an attack that fails says only
 //! that this attack failed. Figures a row help an attacker, so they stay inside.
@@ -79,7 +78,7 @@ pub use linkability::{LinkabilityParams, linkability};
 pub use membership::{
     ATTACKS, Attack, DcrAttack, DcrDiffAttack, DensityAttack, DomiasAttack, DpiAttack, Evidence, GenLraAttack,
     GroundhogAttack, LiraAttack, LocalNeighbourhoodAttack, LoganAttack, MonteCarloAttack, QuerybasedAttack,
-    SurrogateAttack, Trained, Trainer, draw_targets, score_units, split_reference,
+    SurrogateAttack, Trained, Trainer,
 };
 pub use mia::{MiaFigures, MiaSummary, Rate};
 pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};
@@ -92,4 +91,5 @@ pub use statistics::{
     hypergeometric_tail, mcnemar_exact, mu_lower_bound, newcombe, normal_cdf, normal_p_value, normal_quantile,
     residual_risk, share_p_value, wilson,
 };
+pub use targets::{common_rows, common_rows_note, draw_targets, score_units, split_reference};
 pub use vulnerability::{vulnerability, vulnerability_deciles};

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::Metric;
 use crate::nearby::{Near, Nearby, nearby};
 use crate::outcome::{AttackOutcome, Tally};
-use crate::targets::{positions, restricted, sample, tally, warn_of_copies};
+use crate::targets::{common_rows_note, positions, restricted, sample, tally};
 
 /// Parameters of [`linkability`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,15 +74,15 @@ pub fn linkability(
         Ok(tally(targets, &links(a, b, targets.rows(), synthetic.rows(), k, job)?))
     };
     let mut notes = vec![];
-    let drawn = sample(train, params.max_targets, params.seed)?;
+    let drawn = sample(train, params.max_targets, params.seed);
     if let Some(drawn) = &drawn {
         notes.push(format!("a sample of {} of {} targets", drawn.unit_count(), train.unit_count()));
     }
     let of_control = match control {
         None => None,
         Some(control) => {
-            notes.extend(warn_of_copies(train, control, job)?);
-            let drawn = sample(control, params.max_targets, params.seed)?;
+            notes.extend(common_rows_note(("control", control), ("train", train), job)?);
+            let drawn = sample(control, params.max_targets, params.seed);
             Some(attack(drawn.as_ref().unwrap_or(control))?)
         }
     };

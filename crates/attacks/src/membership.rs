@@ -16,11 +16,9 @@ mod lira;
 mod local_neighbourhood;
 mod logan;
 mod monte_carlo;
-mod persons;
 mod querybased;
 mod sets;
 mod shadow;
-mod split;
 mod surrogate;
 
 use lookalike_core::{Default, Frame, Job, Options, ParamKind, ParamSpec, Result};
@@ -38,9 +36,7 @@ pub use lira::LiraAttack;
 pub use local_neighbourhood::LocalNeighbourhoodAttack;
 pub use logan::LoganAttack;
 pub use monte_carlo::MonteCarloAttack;
-pub use persons::score_units;
 pub use querybased::QuerybasedAttack;
-pub use split::{draw_targets, split_reference};
 pub use surrogate::SurrogateAttack;
 
 /// A membership inference attack.
@@ -65,7 +61,7 @@ pub trait Attack: Send + Sync {
     /// call, members and others in no order that means anything, so that a threshold taken from them tells nothing.
     /// Scores do not depend on the order of any rows; those of attacks that train generators depend on who else is among
     /// the targets. `seed` is for attacks that draw. A target that is itself among
-    /// the reference rows is not recognised: leave it out there, as [`split_reference`] does.
+    /// the reference rows is not recognised: leave it out there, as [`crate::split_reference`] does.
     ///
     /// Fails (argument) when the attack needs reference rows or a trainer and gets none, (data) when a relation it
     /// needs is empty.

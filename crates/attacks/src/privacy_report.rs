@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use lookalike_core::{Error, Frame, Job, Options, Result};
 
-use crate::{Attack, Evidence, Metric, Trainer, draw_targets, split_reference};
+use crate::targets::{common_rows, sample, split_reference};
+use crate::{Attack, Evidence, Metric, Trainer};
 use finding::judge;
 pub use finding::{Finding, Verdict};
 
@@ -77,7 +78,7 @@ pub fn privacy_report(release: &Release<'_>, params: &ReportParams, job: &Job) -
         Some(_) => (release.holdout.clone(), None),
         None => {
             let (scored, reference) = split_reference(release.holdout, params.seed)?;
-            (release.holdout.gather(&scored), Some(release.holdout.gather(&reference)))
+            (release.holdout.gather_persons(&scored), Some(release.holdout.gather_persons(&reference)))
         }
     };
     let reference = release.reference.or(half.as_ref());
@@ -85,13 +86,14 @@ pub fn privacy_report(release: &Release<'_>, params: &ReportParams, job: &Job) -
     let (members, others, text) = match params.max_targets {
         None => (release.train.clone(), others, "all".to_string()),
         Some(most) => {
-            let draw = |frame: &Frame| frame.gather(&draw_targets(frame, most as usize, params.seed));
+            let draw = |frame: &Frame| sample(frame, Some(most as usize), params.seed);
             let text = format!("at most {most} drawn from {} and {}", release.train.unit_count(), others.unit_count());
-            (draw(release.train), draw(&others), text)
+            (draw(release.train).unwrap_or_else(|| release.train.clone()), draw(&others).unwrap_or(others), text)
         }
     };
     let targets = Targets { members: &members, others: &others, text };
-    let mut findings = timed("similarity_ms", job, || similarity::findings(release, params, job))?;
+    let mut findings = common(release, job)?;
+    findings.extend(timed("similarity_ms", job, || similarity::findings(release, params, job))?);
     findings.extend(timed("membership_ms", job, || membership::findings(&targets, &evidence, params, job))?);
     findings.extend(timed("criteria_ms", job, || criteria::findings(release, params, job))?);
     if let Some(trainer) = release.trainer {
@@ -99,6 +101,52 @@ pub fn privacy_report(release: &Release<'_>, params: &ReportParams, job: &Job) -
     }
     judge(&mut findings, params.alpha);
     Ok(findings)
+}
+
+/// Rows that relations have in common, and what they do to the findings that follow; warns where there are any.
+fn common(release: &Release<'_>, job: &Job) -> Result<Vec<Finding>> {
+    let (train, holdout, reference) = (release.train, release.holdout, release.reference);
+    let pairs = [
+        (
+            "train_rows_in_holdout",
+            Some(holdout),
+            train,
+            "by chance, or because the holdout holds people of train: what is known of them counts on both sides, so all \
+             findings that compare the two are too small",
+        ),
+        (
+            "train_rows_in_reference",
+            reference,
+            train,
+            "by chance, or because the attacker's rows are training rows: attacks that compare with them take members for \
+             others, so these findings are too small",
+        ),
+        (
+            "holdout_rows_in_reference",
+            reference,
+            holdout,
+            "by chance, or because the attacker's rows are targets: attacks that compare with them know them for others, \
+             so these findings are too large",
+        ),
+    ];
+    let mut found = vec![];
+    for (figure, others, rows, effect) in pairs {
+        let Some(others) = others else { continue };
+        let count = common_rows(rows, others, job)?;
+        let mut caveat = format!("of {} rows, by all compared columns", rows.rows());
+        if count > 0 {
+            caveat = format!("{caveat}: {effect}");
+            job.warn(&format!("{figure}: {count} {caveat}"));
+        }
+        found.push(Finding {
+            value: Some(count as f64),
+            threat_model: "none: whoever counts these rows holds all relations",
+            targets: "all".into(),
+            caveat,
+            ..Finding::new("all", "data", figure)
+        });
+    }
+    Ok(found)
 }
 
 /// Runs a part and counts its milliseconds.

@@ -11,7 +11,7 @@ use lookalike_core::{Error, Frame, Job, Result, Streams};
 use rayon::prelude::*;
 
 use crate::outcome::{AttackOutcome, Tally};
-use crate::targets::warn_of_copies;
+use crate::targets::common_rows_note;
 use make::Maker;
 pub use predicates::{Condition, Matcher, Op, Predicate};
 
@@ -108,7 +108,7 @@ pub fn singling_out(
     let control = match control {
         None => None,
         Some(control) => {
-            notes.extend(warn_of_copies(train, control, job)?);
+            notes.extend(common_rows_note(("control", control), ("train", train), job)?);
             let matcher = Matcher::new(control, job)?;
             let (n, m) = (train.unit_count(), control.unit_count());
             let successes = if n == m {

@@ -1,11 +1,11 @@
 //! Small frames for tests.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::{DataType, Field};
 use lookalike_core::{
-    CategoryDomain, Column, Domain, Frame, IdentifierDomain, MISSING, NumberDomain, NumberKind, Stream, Streams, Units,
-    Values, uniform,
+    CategoryDomain, Column, Domain, Frame, Host, IdentifierDomain, Job, MISSING, NumberDomain, NumberKind, Result,
+    Stream, Streams, Units, Values, uniform,
 };
 use rand::RngCore;
 
@@ -154,4 +154,36 @@ pub fn from_json(tables: &[&serde_json::Value]) -> Vec<Frame> {
         }
     }
     frames.into_iter().map(frame).collect()
+}
+
+/// Keeps the warnings of a job.
+#[derive(Default)]
+pub struct Warned(Mutex<Vec<String>>);
+
+impl Warned {
+    /// A job without limits, and its warnings.
+    pub fn job() -> (Job, Arc<Self>) {
+        let warned = Arc::new(Self::default());
+        (Job::new(Arc::clone(&warned) as Arc<dyn Host>), warned)
+    }
+
+    /// The warnings so far.
+    pub fn messages(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Host for Warned {
+    fn cancelled(&self) -> bool {
+        false
+    }
+    fn grow(&self, _: usize, _: &str) -> Result<()> {
+        Ok(())
+    }
+    fn shrink(&self, _: usize) {}
+    fn count(&self, _: &'static str, _: usize) {}
+    fn progress(&self, _: &'static str, _: u64, _: u64) {}
+    fn warn(&self, message: &str) {
+        self.0.lock().unwrap().push(message.to_string());
+    }
 }

@@ -90,7 +90,7 @@ impl Frame {
             .unwrap_or(std::cmp::Ordering::Equal)
     }
 
-    /// The given rows, in that order.
+    /// The given rows, in that order. The number of persons stays what it was; see [`Frame::gather_persons`].
     pub fn gather(&self, rows: &[u32]) -> Frame {
         let columns =
             self.columns.par_iter().map(|c| Column { values: c.values.gather(rows), ..c.without_values() }).collect();
@@ -99,6 +99,24 @@ impl Frame {
             .as_ref()
             .map(|u| Units { codes: rows.iter().map(|&r| u.codes[r as usize]).collect(), count: u.count });
         Frame { rows: rows.len(), columns, units }
+    }
+
+    /// The given rows, in that order, with the persons they belong to numbered without gaps, in the order of their codes:
+    /// [`Frame::unit_count`] is then the number of persons who have any of these rows.
+    pub fn gather_persons(&self, rows: &[u32]) -> Frame {
+        let mut frame = self.gather(rows);
+        if let Some(units) = &mut frame.units {
+            let mut number = vec![0u32; units.count as usize];
+            units.codes.iter().for_each(|&code| number[code as usize] = 1);
+            units.count = 0;
+            for number in &mut number {
+                let is_present = *number;
+                *number = units.count;
+                units.count += is_present;
+            }
+            units.codes.iter_mut().for_each(|code| *code = number[*code as usize]);
+        }
+        frame
     }
 
     /// The rows of all frames, one after the other. The frames were encoded together; the persons of one are others than

@@ -42,4 +42,4 @@ pub use job::{Host, Job, Reservation};
 pub use options::{Default, Options, ParamKind, ParamSpec, Value, closest, list_names};
 pub use secret::SecretRng;
 pub use spill::{Scratch, SpilledFrame, SpilledRows};
-pub use streams::{Stream, Streams, fresh_seed, standard_normal, uniform};
+pub use streams::{Stream, Streams, below, fresh_seed, standard_normal, uniform};

@@ -50,6 +50,11 @@ pub fn standard_normal(rng: &mut impl RngCore) -> [f64; 2] {
     [radius * libm::cos(angle), radius * libm::sin(angle)]
 }
 
+/// A number below `n`, which is at least 1; the bias is below n / 2^64.
+pub fn below(rng: &mut impl RngCore, n: usize) -> usize {
+    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +68,16 @@ mod tests {
         for (i, a) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|b| a != b));
         }
+    }
+
+    #[test]
+    fn numbers_below_are_even() {
+        let (mut rng, n) = (Streams::new(6, "test").block(0), 70_000);
+        let mut counts = [0u32; 7];
+        (0..n).for_each(|_| counts[below(&mut rng, 7)] += 1);
+        // Each of n/7 = 10,000, sd sqrt(n * 1/7 * 6/7) = 92.6; |z| > 4.9 has probability below 1e-6.
+        assert!(counts.iter().all(|&c| (f64::from(c) - 10_000.0).abs() < 4.9 * 92.6), "{counts:?}");
+        assert_eq!(below(&mut rng, 1), 0);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod linkability;
 mod linkage_attack;
 mod listings;
 mod mia_score;
+mod overlap;
 mod privacy_report;
 mod released;
 mod risk;

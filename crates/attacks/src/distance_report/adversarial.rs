@@ -1,8 +1,7 @@
 //! Nearest-neighbour adversarial accuracy (Yale et al. 2020): can rows of two tables be told apart by where their
 //! nearest neighbours are?
 
-use lookalike_core::{Frame, Job, Result, Streams};
-use rand::RngCore;
+use lookalike_core::{Frame, Job, Result, Streams, below};
 
 use super::{DistanceFigure, NO_HOLDOUT, Tables};
 use crate::{Points, SearchOptions, Space, nearest};
@@ -93,8 +92,8 @@ fn drawn(frame: &Frame, size: usize, seed: u64, repeat: u64, relation: usize) ->
     let mut rng = Streams::new(seed, "equal sizes").block(repeat * 4 + relation as u64);
     let mut rows = frame.canonical_order();
     for i in 0..size {
-        let left = (rows.len() - i) as u64;
-        rows.swap(i, i + ((u128::from(rng.next_u64()) * u128::from(left)) >> 64) as usize);
+        let other = i + below(&mut rng, rows.len() - i);
+        rows.swap(i, other);
     }
     rows.truncate(size);
     rows

@@ -1,7 +1,7 @@
 //! Gradient-boosted trees over histograms.
 //!
-//! The house has its own because no library in reach can be cancelled in the middle of a fit, or gives the same bits
-//! with any number of threads and in any order of the rows.
+//! The house has its own because none of the libraries looked at (perpetual, forust-ml, smartcore) offers a way to be
+//! cancelled from outside in the middle of a fit, nor promises the same bits with any number of threads.
 
 mod bins;
 mod tree;

@@ -3,7 +3,7 @@
 use lookalike_core::{Error, Job, Result};
 use rayon::prelude::*;
 
-use super::{Classes, Matrix, sigmoid};
+use super::{Classes, Matrix, sigmoid, softplus};
 
 /// Steps that the search remembers.
 const MEMORY: usize = 10;
@@ -124,9 +124,7 @@ impl Loss {
                 *r = score(w, row);
             }
             if let [one] = residuals.as_mut_slice() {
-                let signed = if label == 1 { -*one } else { *one };
-                // log(1 + exp(signed)) without overflow.
-                sum += signed.max(0.0) + libm::log1p(libm::exp(-signed.abs()));
+                sum += softplus(if label == 1 { -*one } else { *one });
                 *one = sigmoid(*one) - f64::from(label);
             } else {
                 let of_label = residuals[label as usize];

@@ -89,7 +89,7 @@ fn a_copy_links_and_constant_columns_link_by_chance() {
     let found = linkability(&t, &t, Some(&t), &params(&["c0"], &["c1"], 1), &job).unwrap();
     assert_eq!(found.train, Tally { attempts: 200, successes: 200.0 });
     assert_eq!(found.control, Some(found.train));
-    assert!(found.notes[0].starts_with("200 of 200 control rows are identical"));
+    assert!(found.notes[0].starts_with("200 of 200 rows of control equal rows of train"));
     // All rows tie on both sides: the baseline, 1 - C(s - k, k)/C(s, k); by
     // hand: 1 - C(8, 2)/C(10, 2) = 1 - 28/45.
     let constant = frame(vec![codes("a", 1, &[0; 10]), codes("b", 1, &[0; 10])]);

@@ -1,7 +1,6 @@
 //! Counting queries on random columns: how many synthetic rows look like the target?
 
-use lookalike_core::{Column, Default, Frame, Job, Options, ParamKind, ParamSpec, Result, Streams, Values};
-use rand::RngCore;
+use lookalike_core::{Column, Default, Frame, Job, Options, ParamKind, ParamSpec, Result, Streams, Values, below};
 use rayon::prelude::*;
 
 use super::sets::Sets;
@@ -91,12 +90,11 @@ fn queries(frame: &Frame, count: usize, seed: u64) -> Vec<Vec<usize>> {
     let columns: Vec<usize> =
         (0..frame.columns().len()).filter(|&c| frame.columns()[c].values != Values::Omitted).collect();
     let mut draw = Streams::new(seed, "queries").block(0);
-    let mut below = |n: usize| ((u128::from(draw.next_u64()) * n as u128) >> 64) as usize;
     let mut random = || {
         let mut chosen = columns.clone();
-        let size = 1 + below(columns.len());
+        let size = 1 + below(&mut draw, columns.len());
         for i in 0..size {
-            let other = i + below(columns.len() - i);
+            let other = i + below(&mut draw, columns.len() - i);
             chosen.swap(i, other);
         }
         chosen.truncate(size);

@@ -1,10 +1,12 @@
 //! Which sets of synthetic rows were made with a target, judged by features of the sets.
 
+use crate::learners::dual_logistic;
+
 /// Features of the sets that shadow generators made, and of the set under attack.
 ///
 /// The classifier is a logistic regression with a quadratic penalty. There are more features than shadows, and few of them
-/// may tell anything, so each feature is weighed by its correlation with the label over the shadows, and the regression
-/// is solved in its dual, where it sees the features through their inner products alone.
+/// may tell anything, so each feature is scaled by its correlation with the label over the shadows, and the
+/// regression is solved in its dual, where it sees the features through their inner products alone.
 pub(super) struct Sets {
     /// Standard scores over the shadows, feature by feature, the set under attack last; each group of features has weight 1.
     features: Vec<Vec<f64>>,
@@ -12,9 +14,7 @@ pub(super) struct Sets {
 }
 
 /// Penalty on the squared weights, where a typical point has length 1.
-const PENALTY: f64 = 0.1;
-/// Newton steps; four or five are typical.
-const MAX_STEPS: usize = 50;
+const RIDGE: f64 = 0.1;
 
 impl Sets {
     /// From groups of features, each with a row a shadow and a last row for the set under attack. Groups count alike,
@@ -57,8 +57,8 @@ impl Sets {
         if length > 0.0 {
             products.iter_mut().chain(&mut observed).for_each(|v| *v /= length);
         }
-        let (weights, constant) = kernel_logistic(&products, is_in);
-        constant + observed.iter().zip(&weights).map(|(k, a)| k * a).sum::<f64>()
+        let (weights, intercept) = dual_logistic(&products, is_in, RIDGE);
+        intercept + observed.iter().zip(&weights).map(|(k, a)| k * a).sum::<f64>()
     }
 }
 
@@ -76,116 +76,11 @@ fn standardised(mut values: Vec<f64>, shadows: usize) -> Option<Vec<f64>> {
     Some(values)
 }
 
-/// Minimises sum log(1 + exp(-+f_i)) + PENALTY / 2 a'Ka over a and b, where f = Ka + b. `products` holds the lower triangle
-/// of K. Returns a and b.
-///
-/// Newton's method (iteratively reweighted least squares): with W = p(1 - p) and the working response z = f + (y - p)/W,
-/// the next a and b solve (K + PENALTY W^-1) a + b = z and sum a = 0. Steps that do not lower the objective are halved.
-fn kernel_logistic(products: &[f64], is_in: &[bool]) -> (Vec<f64>, f64) {
-    let n = is_in.len();
-    let at = |i: usize, j: usize| products[if i >= j { i * n + j } else { j * n + i }];
-    let image = |a: &[f64]| -> Vec<f64> { (0..n).map(|i| (0..n).map(|j| at(i, j) * a[j]).sum()).collect() };
-    let objective = |a: &[f64], b: f64| {
-        let f = image(a);
-        let loss: f64 = f.iter().zip(is_in).map(|(f, &l)| softplus(if l { -(f + b) } else { f + b })).sum();
-        loss + 0.5 * PENALTY * f.iter().zip(a).map(|(f, a)| f * a).sum::<f64>()
-    };
-    let (mut a, mut b) = (vec![0.0; n], 0.0);
-    let mut best = objective(&a, b);
-    for _ in 0..MAX_STEPS {
-        let f = image(&a);
-        let p: Vec<f64> = f.iter().map(|f| 1.0 / (1.0 + libm::exp(-(f + b)))).collect();
-        let w: Vec<f64> = p.iter().map(|p| (p * (1.0 - p)).max(1e-9)).collect();
-        let z: Vec<f64> = (0..n).map(|i| f[i] + b + (f64::from(u8::from(is_in[i])) - p[i]) / w[i]).collect();
-        let mut matrix = products.to_vec();
-        (0..n).for_each(|i| matrix[i * n + i] += PENALTY / w[i]);
-        factorise(&mut matrix, n);
-        let (of_ones, of_z) = (solve(&matrix, vec![1.0; n]), solve(&matrix, z));
-        let next_b = of_z.iter().sum::<f64>() / of_ones.iter().sum::<f64>();
-        let next_a: Vec<f64> = of_z.iter().zip(&of_ones).map(|(v, u)| v - next_b * u).collect();
-        let mut step = 1.0;
-        let improved = loop {
-            let trial_a: Vec<f64> = a.iter().zip(&next_a).map(|(a, next)| a + step * (next - a)).collect();
-            let trial_b = b + step * (next_b - b);
-            let value = objective(&trial_a, trial_b);
-            if value < best {
-                let gain = best - value;
-                (a, b, best) = (trial_a, trial_b, value);
-                break gain > 1e-10 * best.abs();
-            }
-            step *= 0.5;
-            if step < 1e-6 {
-                break false;
-            }
-        };
-        if !improved {
-            break;
-        }
-    }
-    (a, b)
-}
-
-/// log(1 + exp(x)) without overflow.
-fn softplus(x: f64) -> f64 {
-    x.max(0.0) + libm::log1p(libm::exp(-x.abs()))
-}
-
-/// The lower Cholesky factor of a symmetric positive definite matrix, in place of its lower triangle.
-fn factorise(matrix: &mut [f64], n: usize) {
-    for i in 0..n {
-        let (above, row) = matrix.split_at_mut(i * n);
-        for j in 0..i {
-            let other = &above[j * n..][..=j];
-            let known: f64 = row[..j].iter().zip(other).map(|(a, b)| a * b).sum();
-            row[j] = (row[j] - known) / other[j];
-        }
-        let known: f64 = row[..i].iter().map(|v| v * v).sum();
-        row[i] = (row[i] - known).max(f64::MIN_POSITIVE).sqrt();
-    }
-}
-
-fn solve(factor: &[f64], mut x: Vec<f64>) -> Vec<f64> {
-    let n = x.len();
-    for i in 0..n {
-        let known: f64 = (0..i).map(|j| factor[i * n + j] * x[j]).sum();
-        x[i] = (x[i] - known) / factor[i * n + i];
-    }
-    for i in (0..n).rev() {
-        let known: f64 = (i + 1..n).map(|j| factor[j * n + i] * x[j]).sum();
-        x[i] = (x[i] - known) / factor[i * n + i];
-    }
-    x
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::test_frames::stream;
     use lookalike_core::standard_normal;
-
-    #[test]
-    fn the_regression_is_where_its_gradient_is_zero() {
-        // Random inner products of seven points in three dimensions.
-        let mut rng = stream(1);
-        let points: Vec<[f64; 2]> = (0..7).map(|_| standard_normal(&mut rng)).collect();
-        let is_in = [true, false, true, true, false, false, true];
-        let mut products = vec![0.0; 49];
-        for i in 0..7 {
-            for j in 0..=i {
-                products[i * 7 + j] = points[i][0] * points[j][0] + points[i][1] * points[j][1];
-            }
-        }
-        let (a, b) = kernel_logistic(&products, &is_in);
-        // Weights of the two coordinates; the gradient of loss and penalty in them, and of the loss in the constant.
-        let weights = [0, 1].map(|k| a.iter().zip(&points).map(|(a, p)| a * p[k]).sum::<f64>());
-        let mut gradient = [PENALTY * weights[0], PENALTY * weights[1], 0.0];
-        for (point, &label) in points.iter().zip(&is_in) {
-            let p = 1.0 / (1.0 + (-(weights[0] * point[0] + weights[1] * point[1] + b)).exp());
-            let error = p - f64::from(u8::from(label));
-            [point[0], point[1], 1.0].iter().zip(&mut gradient).for_each(|(x, g)| *g += error * x);
-        }
-        assert!(gradient.iter().all(|g| g.abs() < 1e-4), "{gradient:?}");
-    }
 
     #[test]
     fn one_feature_among_many_decides() {

@@ -5,11 +5,11 @@
 //! samples shows how the synthetic rows look with and without each target, and the rows under attack are held against
 //! that (Shokri et al. 2017). All targets share the shadows, as in Carlini et al. 2022, LiRA, section VI-A.
 
-use lookalike_core::{Default, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, Streams, Units};
+use lookalike_core::{Default, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, Streams, below};
 use rand::RngCore;
 
-use super::persons::rows_of_persons;
 use super::{Evidence, Trainer};
+use crate::targets::rows_of_persons;
 
 /// `shadow_models`
 pub(super) const SHADOW_MODELS: ParamSpec = ParamSpec {
@@ -138,14 +138,12 @@ impl<'a> Shadows<'a> {
         let (mut filled, mut drawn) = (vec![], 0);
         // Fisher & Yates, as far as rows are wanted.
         while own.len() + filled.len() < self.training_rows && drawn < persons.len() {
-            let left = persons.len() - drawn;
-            let next = drawn + ((u128::from(draw.next_u64()) * left as u128) >> 64) as usize;
+            let next = drawn + below(&mut draw, persons.len() - drawn);
             persons.swap(drawn, next);
             filled.extend(persons[drawn]);
             drawn += 1;
         }
-        let stacked = Frame::stack(&[&self.targets.gather(&own), &self.reference.gather(&filled)])?;
-        Ok(present_units(stacked))
+        Frame::stack(&[&self.targets.gather_persons(&own), &self.reference.gather_persons(&filled)])
     }
 
     /// Makes a score a row one that equal rows share: which of them was in which shadow is an accident of their order.
@@ -166,23 +164,4 @@ impl<'a> Shadows<'a> {
         }
         scores
     }
-}
-
-/// The frame with persons numbered without gaps: a generator counts them.
-fn present_units(frame: Frame) -> Frame {
-    let rows = frame.rows();
-    let (columns, units) = frame.into_parts();
-    let units = units.map(|mut units| {
-        let mut code = vec![0; units.count as usize];
-        units.codes.iter().for_each(|&c| code[c as usize] = 1);
-        let mut count = 0;
-        for code in &mut code {
-            let is_present = *code;
-            *code = count;
-            count += is_present;
-        }
-        units.codes.iter_mut().for_each(|c| *c = code[*c as usize]);
-        Units { codes: units.codes, count }
-    });
-    Frame::new(rows, columns, units)
 }

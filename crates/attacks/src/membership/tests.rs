@@ -4,7 +4,7 @@ use lookalike_core::{ErrorKind, Value, standard_normal};
 
 use super::*;
 use crate::MiaSummary;
-use crate::test_frames::{codes, frame, numbers, shuffled, stacked, stream, with_units};
+use crate::test_frames::{codes, frame, numbers, shuffled, stacked, stream};
 
 fn people(rows: usize, seed: u64) -> Frame {
     let mut rng = stream(seed);
@@ -205,71 +205,4 @@ fn what_is_missing_is_named() {
         }
         assert!(score(*attack, &none, &rows, Some(&rows)).unwrap().is_empty());
     }
-}
-
-#[test]
-fn persons_get_the_mean_of_their_rows() {
-    let rows = with_units(frame(vec![numbers("x", &[1.0, 2.0, 3.0, 4.0])]), vec![2, 0, 2, 0]);
-    let found = score_units(&rows, &[1.0, 2.0, 4.0, 6.0]).unwrap();
-    // Person 1 has no rows.
-    assert_eq!((found[0], found[2], found.len()), (4.0, 2.5, 3));
-    assert!(found[1].is_nan());
-    assert!(score_units(&rows, &[1.0]).is_err());
-    // The mean of three numbers whose sum depends on their order.
-    let scores = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7];
-    let rows = with_units(frame(vec![numbers("x", &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])]), vec![0; 7]);
-    let once = score_units(&rows, &scores).unwrap();
-    for seed in 0..20 {
-        let order = shuffled(7, seed);
-        let moved: Vec<f64> = order.iter().map(|&i| scores[i as usize]).collect();
-        assert_eq!(score_units(&rows.gather(&order), &moved).unwrap(), once);
-    }
-}
-
-#[test]
-fn the_reference_half_depends_on_content_and_seed_alone() {
-    let rows = stacked(&people(101, 9), &people(20, 9));
-    let content = |frame: &Frame, rows: &[u32]| {
-        let mut hashes = frame.gather(rows).row_hashes();
-        hashes.sort_unstable();
-        hashes
-    };
-    let (scored, reference) = split_reference(&rows, 1).unwrap();
-    assert_eq!((scored.len(), reference.len()), (61, 60));
-    let mut all = [scored.clone(), reference.clone()].concat();
-    all.sort_unstable();
-    assert_eq!(all, (0..121).collect::<Vec<_>>());
-    let moved = rows.gather(&shuffled(121, 4));
-    let (moved_scored, _) = split_reference(&moved, 1).unwrap();
-    assert_eq!(content(&rows, &scored), content(&moved, &moved_scored));
-    assert_ne!(split_reference(&rows, 2).unwrap().0, scored);
-    // All rows of a person on one side, half of the persons on each.
-    let persons = with_units(rows, (0..121).map(|i| i / 11).collect());
-    let (scored, reference) = split_reference(&persons, 1).unwrap();
-    assert_eq!((scored.len(), reference.len()), (66, 55));
-    assert!(scored.iter().all(|s| reference.iter().all(|r| s / 11 != r / 11)));
-    for rows in [people(1, 1), people(0, 1), with_units(people(9, 1), vec![0; 9])] {
-        assert_eq!(split_reference(&rows, 1).unwrap_err().kind(), ErrorKind::Data);
-    }
-}
-
-#[test]
-fn targets_are_drawn_by_content_and_whole_persons() {
-    let rows = people(100, 9);
-    let content = |frame: &Frame, rows: &[u32]| {
-        let mut hashes = frame.gather(rows).row_hashes();
-        hashes.sort_unstable();
-        hashes
-    };
-    let drawn = draw_targets(&rows, 30, 1);
-    assert!(drawn.len() == 30 && drawn.is_sorted());
-    let moved = rows.gather(&shuffled(100, 4));
-    assert_eq!(content(&rows, &drawn), content(&moved, &draw_targets(&moved, 30, 1)));
-    assert_ne!(draw_targets(&rows, 30, 2), drawn);
-    assert_eq!(draw_targets(&rows, 1000, 1), (0..100).collect::<Vec<_>>());
-    let persons = with_units(rows, (0..100).map(|i| i / 10).collect());
-    let drawn = draw_targets(&persons, 3, 1);
-    let mut who: Vec<u32> = drawn.iter().map(|row| row / 10).collect();
-    who.dedup();
-    assert_eq!((drawn.len(), who.len()), (30, 3));
 }

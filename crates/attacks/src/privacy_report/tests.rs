@@ -3,8 +3,8 @@
 use lookalike_core::standard_normal;
 
 use super::*;
-use crate::ATTACKS;
-use crate::test_frames::{codes, frame, numbers, shuffled, stacked, stream, with_units};
+use crate::test_frames::{Kind, Warned, codes, frame, numbers, random, shuffled, stacked, stream, with_units};
+use crate::{ATTACKS, DcrAttack};
 
 fn people(rows: usize, seed: u64) -> Frame {
     let mut rng = stream(seed);
@@ -123,4 +123,57 @@ fn what_is_missing_is_named() {
         let error = privacy_report(&release, &params(1), &Job::unbounded()).unwrap_err();
         assert!(error.message().starts_with(name), "{error}");
     }
+}
+
+/// People of two columns, for what does not look at them.
+fn pairs(rows: usize, seed: u64) -> Frame {
+    random(&[Kind::Uniform, Kind::Codes(3)], rows, 0, &mut stream(seed))
+}
+
+fn brief() -> ReportParams {
+    let attacks = vec![(&DcrAttack as &'static dyn Attack, Options::check(DcrAttack.params(), &[]).unwrap())];
+    ReportParams { attacks, attempts: 10, ..params(1) }
+}
+
+/// The findings on rows in common, and the warnings.
+fn common(train: &Frame, holdout: &Frame, reference: Option<&Frame>) -> (Vec<Finding>, Vec<String>) {
+    let synthetic = pairs(30, 3);
+    let release = Release { train, holdout, synthetic: &synthetic, reference, trainer: None };
+    let (job, warned) = Warned::job();
+    let mut found = privacy_report(&release, &brief(), &job).unwrap();
+    found.retain(|finding| finding.attack == "data");
+    (found, warned.messages())
+}
+
+#[test]
+fn rows_in_common_are_counted_and_warned_of() {
+    let (train, holdout) = (pairs(40, 1), pairs(20, 2));
+    let (found, warnings) = common(&train, &holdout, None);
+    assert_eq!((found.len(), found[0].value, warnings.len()), (1, Some(0.0), 0));
+    // Three training rows are in the holdout, one of them twice; the reference has the first five and two of the holdout.
+    let holdout = stacked(&holdout, &train.gather(&[7, 8, 9, 9]));
+    let reference = stacked(&pairs(15, 4), &stacked(&train.gather(&[0, 1, 2, 3, 4]), &holdout.gather(&[0, 1])));
+    let (found, warnings) = common(&train, &holdout, Some(&reference));
+    let counts: Vec<(&str, f64)> = found.iter().map(|f| (f.figure.as_str(), f.value.unwrap())).collect();
+    let expected =
+        [("train_rows_in_holdout", 3.0), ("train_rows_in_reference", 5.0), ("holdout_rows_in_reference", 2.0)];
+    assert_eq!(counts, expected);
+    assert!(found.iter().all(|f| f.verdict == Verdict::Descriptive && f.criterion == "all"));
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert!(
+        warnings[1]
+            .starts_with("train_rows_in_reference: 5 of 40 rows, by all compared columns: by chance, or because")
+    );
+}
+
+#[test]
+fn half_a_holdout_counts_the_persons_it_has() {
+    // 40 persons of two rows; half of the ten of the holdout are reference, so five are left to draw from.
+    let persons = |rows: usize, seed| with_units(pairs(rows, seed), (0..rows as u32).map(|r| r / 2).collect());
+    let (train, holdout, synthetic) = (persons(80, 1), persons(20, 2), pairs(30, 3));
+    let params = ReportParams { max_targets: Some(4), ..brief() };
+    let release = Release { train: &train, holdout: &holdout, synthetic: &synthetic, reference: None, trainer: None };
+    let found = privacy_report(&release, &params, &Job::unbounded()).unwrap();
+    let auc = found.iter().find(|f| f.figure == "auc").unwrap();
+    assert_eq!(auc.targets, "at most 4 drawn from 40 and 5");
 }

@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use lookalike_core::{Frame, Job, Result, Stream, Streams, Values};
-use rand::RngCore;
+use lookalike_core::{Frame, Job, Result, Stream, Streams, Values, below};
 use rayon::prelude::*;
 
 use super::predicates::{Condition, Matcher, Op, Predicate, value};
@@ -180,11 +179,6 @@ impl<'a> Maker<'a> {
         places.sort_unstable();
         places
     }
-}
-
-/// Uniform below `n`, which is at least 1.
-fn below(rng: &mut Stream, n: usize) -> usize {
-    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
 }
 
 fn shuffle<T>(items: &mut [T], rng: &mut Stream) {

@@ -97,7 +97,7 @@ fn fewer_predicates_than_asked_for_are_told() {
     assert_eq!((found.requested, found.train.attempts), (10, 0));
     assert_eq!(found.figures(0.95).risk, None);
     assert!(found.notes[0].starts_with("0 of the 10 predicates"), "{:?}", found.notes);
-    assert!(found.notes[1].starts_with("4 of 4 control rows are identical"), "{:?}", found.notes);
+    assert!(found.notes[1].starts_with("4 of 4 rows of control equal rows of train"), "{:?}", found.notes);
 }
 
 #[test]

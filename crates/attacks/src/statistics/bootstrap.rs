@@ -1,7 +1,6 @@
 //! Intervals by resampling persons.
 
-use lookalike_core::{Error, Job, Result, Streams};
-use rand::RngCore;
+use lookalike_core::{Error, Job, Result, Streams, below};
 use rayon::prelude::*;
 
 use super::{normal_cdf, normal_quantile};
@@ -255,9 +254,4 @@ fn draw<const N: usize>(clusters: &[[f64; N]], streams: &Streams, block: u64) ->
         sums.iter_mut().zip(cluster).for_each(|(sum, v)| *sum += v);
     }
     sums
-}
-
-/// A number below `n`, at most 2^32; the bias is below n / 2^64.
-fn below(rng: &mut impl RngCore, n: usize) -> usize {
-    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
 }

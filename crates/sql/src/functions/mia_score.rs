@@ -1,7 +1,6 @@
 //! MIA_SCORE(members, non_members, synthetic): membership inference scores of every target.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -9,13 +8,13 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{cast, concat, take};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use datafusion::arrow::row::{RowConverter, SortField};
 use lookalike_attacks::{ATTACKS, Attack, Evidence, draw_targets, score_units, split_reference};
 use lookalike_core::{
     Default, EncodeSpec, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, closest, list_names,
 };
 
 use super::common::{COLUMNS, IDENTIFIERS, PRIVACY_UNIT, SEED, common_types, comparison, options_of, refuse_unused};
+use super::overlap::{no_common_person, warn_of_known_persons, warn_of_known_rows};
 use super::trainer::{self, ModelTrainer};
 use crate::exec::encode_together;
 use crate::function::{Batches, Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
@@ -198,7 +197,7 @@ impl Targets {
     fn gather(&self, rows: &[u32]) -> Result<Self> {
         let places = UInt32Array::from(rows.to_vec());
         let keys = self.keys.iter().map(|k| Ok(take(k, &places, None)?)).collect::<Result<_>>()?;
-        Ok(Self { is_member: self.is_member, frame: self.frame.gather(rows), keys })
+        Ok(Self { is_member: self.is_member, frame: self.frame.gather_persons(rows), keys })
     }
 }
 
@@ -231,11 +230,17 @@ impl Operation for Score {
             Targets { is_member: false, frame: non_members.frame.clone(), keys: self.keys(&non_members.batches)? },
         ];
         if members.frame.units().is_some() {
-            no_common_person(&whole[0].keys, &whole[1].keys)?;
+            no_common_person(("members", &whole[0].keys), ("non_members", &whole[1].keys))?;
         }
         if let Some(reference) = rest.first() {
             let keys = if self.reference_key.is_some() { self.keys(&reference.batches)? } else { vec![] };
-            warn_of_known(&reference.frame, &keys, &whole, job)?;
+            for targets in &whole {
+                let side = if targets.is_member { "members" } else { "non_members" };
+                match self.reference_key {
+                    Some(_) => warn_of_known_persons(&keys, (side, &targets.keys), job)?,
+                    None => warn_of_known_rows(&reference.frame, (side, &targets.frame), job)?,
+                }
+            }
         }
         let _memory = job.reserve(2 * members.frame.memory() + 3 * non_members.frame.memory(), "targets")?;
         let [members_scored, others_scored] = [self.draw(&whole[0], job)?, self.draw(&whole[1], job)?];
@@ -265,52 +270,6 @@ impl Operation for Score {
         }
         Ok(Arc::new(Batches::new(batches)))
     }
-}
-
-/// Fails when somebody is on both sides: with a privacy unit the only key is the person.
-pub(super) fn no_common_person(members: &[ArrayRef], non_members: &[ArrayRef]) -> Result<()> {
-    let (Some(members), Some(non_members)) = (members.first(), non_members.first()) else { return Ok(()) };
-    let converter = RowConverter::new(vec![SortField::new(members.data_type().clone())])?;
-    let rows = |key: &ArrayRef| converter.convert_columns(std::slice::from_ref(key));
-    let (members, non_members) = (rows(members)?, rows(non_members)?);
-    let members: HashSet<_> = members.iter().collect();
-    let both: HashSet<_> = non_members.iter().filter(|person| members.contains(person)).collect();
-    match both.len() {
-        0 => Ok(()),
-        n => Err(Error::data(format!(
-            "privacy_unit: {n} of the persons are among both members and non_members: split by person, for example by \
-             md5 of the person's identifier"
-        ))),
-    }
-}
-
-/// Says how many reference rows, or persons where their keys are given, are also targets: attacks compare such targets with
-/// themselves. Rows are the same when all compared values are, as strangers may be.
-fn warn_of_known(reference: &Frame, keys: &[ArrayRef], targets: &[Targets; 2], job: &Job) -> Result<()> {
-    for (targets, side) in targets.iter().zip(["members", "non_members"]) {
-        let message = match (keys.first(), targets.keys.first()) {
-            (Some(persons), Some(known)) => {
-                let converter = RowConverter::new(vec![SortField::new(known.data_type().clone())])?;
-                let rows = |key: &ArrayRef| converter.convert_columns(std::slice::from_ref(key));
-                let (persons, known) = (rows(persons)?, rows(known)?);
-                let known: HashSet<_> = known.iter().collect();
-                let both: HashSet<_> = persons.iter().filter(|person| known.contains(person)).collect();
-                (!both.is_empty()).then(|| format!("{} of the persons are among both reference and {side}", both.len()))
-            }
-            _ => {
-                let known: HashSet<u64> = targets.frame.row_hashes().into_iter().collect();
-                let rows = reference.row_hashes();
-                let both = rows.iter().filter(|hash| known.contains(hash)).count();
-                (both > 0).then(|| {
-                    format!("{both} of {} rows equal rows of {side} in all compared columns", reference.rows())
-                })
-            }
-        };
-        if let Some(message) = message {
-            job.warn(&format!("reference: {message}; attacks compare such targets with themselves: leave them out"));
-        }
-    }
-    Ok(())
 }
 
 impl Score {
@@ -352,7 +311,7 @@ impl Score {
     /// Non-members that are scored, and those that serve as reference.
     fn split(&self, non_members: &Targets) -> Result<(Targets, Frame)> {
         let (scored, reference) = split_reference(&non_members.frame, self.seed)?;
-        Ok((non_members.gather(&scored)?, non_members.frame.gather(&reference)))
+        Ok((non_members.gather(&scored)?, non_members.frame.gather_persons(&reference)))
     }
 
     fn batch(&self, attack: &dyn Attack, targets: &Targets, scores: &[f64]) -> Result<RecordBatch> {

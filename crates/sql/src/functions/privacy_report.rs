@@ -12,7 +12,8 @@ use super::common::{
     COLUMNS, IDENTIFIERS, PRIVACY_UNIT, SEED, common_types, comparison, distinct, options_of, refuse_unused,
     require_column,
 };
-use super::mia_score::{ATTACKS_OPTION, MAX_TARGETS, REFERENCE, attacks, no_common_person};
+use super::mia_score::{ATTACKS_OPTION, MAX_TARGETS, REFERENCE, attacks};
+use super::overlap::{no_common_person, warn_of_known_persons};
 use super::trainer::{self, ModelTrainer};
 use crate::exec::encode_together;
 use crate::function::{Batches, Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
@@ -132,8 +133,8 @@ fn schema() -> SchemaRef {
 struct Battery {
     specs: Vec<EncodeSpec>,
     like: SchemaRef,
-    /// The person's column of training rows and holdout.
-    keys: Option<[usize; 2]>,
+    /// The person's column of training rows, of the holdout and of the reference; nothing of the synthetic rows.
+    keys: Option<[Option<usize>; 4]>,
     options: Options,
     trainer: Option<ModelTrainer>,
     seed: u64,
@@ -171,7 +172,9 @@ fn plan(call: &Call) -> Result<Battery> {
     }
     let keys = options.text("privacy_unit").map(|unit| {
         let place = |role: &str| call.required(role)?.index_of(unit).map_err(|e| Error::internal(e.to_string()));
-        Ok::<_, Error>([place("train")?, place("holdout")?])
+        let has_reference = call.inputs.iter().any(|(role, _)| role == "reference");
+        let reference = has_reference.then(|| place("reference")).transpose()?;
+        Ok::<_, Error>([Some(place("train")?), Some(place("holdout")?), None, reference])
     });
     Ok(Battery {
         like: common_types(call, "train", &specs)?,
@@ -187,7 +190,7 @@ impl Operation for Battery {
     fn wants(&self) -> Vec<Want> {
         let want = |(i, spec): (usize, &EncodeSpec)| Want {
             encode: Some(spec.clone()),
-            keep: self.keys.and_then(|keys| keys.get(i).map(|key| vec![*key])),
+            keep: self.keys.and_then(|keys| keys.get(i).copied().flatten().map(|key| vec![key])),
             like: Some(Arc::clone(&self.like)),
             spill: false,
         };
@@ -200,7 +203,13 @@ impl Operation for Battery {
             return Err(Error::internal("privacy_report without its relations"));
         };
         if self.keys.is_some() {
-            no_common_person(&key(&train.batches)?, &key(&holdout.batches)?)?;
+            let (members, others) = (key(&train.batches)?, key(&holdout.batches)?);
+            no_common_person(("train", &members), ("holdout", &others))?;
+            for reference in rest {
+                let reference = key(&reference.batches)?;
+                warn_of_known_persons(&reference, ("train", &members), job)?;
+                warn_of_known_persons(&reference, ("holdout", &others), job)?;
+            }
         }
         let options = &self.options;
         let chosen = attacks(options)?.into_iter().map(|a| Ok((a, options_of(a.params(), options)?)));

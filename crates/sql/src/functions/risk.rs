@@ -8,6 +8,7 @@ use lookalike_attacks::{AttackOutcome, OutcomeFigures, Share, Tally};
 use lookalike_core::{Default, EncodeSpec, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, Value};
 
 use super::common::{COLUMNS, IDENTIFIERS, PRIVACY_UNIT, common_types, comparison};
+use super::overlap::warn_of_copies;
 use crate::exec::encode_together;
 use crate::function::{Batches, Call, Gathered, Output, RelationSpec, Want};
 
@@ -74,7 +75,11 @@ pub(super) fn run(
     let [train, synthetic, rest @ ..] = relations.as_slice() else {
         return Err(Error::internal("an attack without its relations"));
     };
-    let outcomes = attacks(&train.frame, &synthetic.frame, rest.first().map(|r| &r.frame))?;
+    let control = rest.first().map(|r| &r.frame);
+    if let Some(control) = control {
+        warn_of_copies(&train.frame, control, job)?;
+    }
+    let outcomes = attacks(&train.frame, &synthetic.frame, control)?;
     Ok(Arc::new(Batches::new(vec![batch(&outcomes, confidence)?])))
 }
 
