@@ -74,7 +74,8 @@ pub(super) struct Layout {
 
 impl Layout {
     pub fn new(space: &Space, queries: &Points, references: &Points) -> Self {
-        let mut layout = Self { plain: vec![], guarded: vec![], narrow: vec![], wide: vec![], folded: 0, metric: space.metric };
+        let mut layout =
+            Self { plain: vec![], guarded: vec![], narrow: vec![], wide: vec![], folded: 0, metric: space.metric };
         let traits = queries.number_traits(&space.numbers).into_iter().zip(references.number_traits(&space.numbers));
         for (j, (((missing, outside), reference), column)) in traits.zip(&space.numbers).enumerate() {
             let (missing, outside) = (missing || reference.0, outside || reference.1);
