@@ -1,27 +1,30 @@
 """The battery on releases whose leakage is known: which attack sees what, at which sizes, and how often clean ones are accused.
 
-usage: controls.py SHELL [--rows 1000,4000] [--clean-seeds 200] [--leaky-seeds 20] [--only NAME,...] [--options "..."] [--markdown]
+usage: controls.py SHELL [--rows 1000,4000] [--clean-seeds 200] [--leaky-seeds 20] [--only NAME,...] [--options "..."]
 
 SHELL is target/release/lookalike; Adult lies below $LOOKALIKE_DATA (default ../shared/data).
 requirements: numpy, pandas, pyarrow
 
 For every seed, three disjoint samples of Adult of so many rows each, and from them a release of as many rows:
   fresh         the third sample: rows of the same population, nothing to find
-  independent   every column of the training rows shuffled by itself: marginals and nothing else
+  independent   SYNTHESIZE(training rows, model => 'independent'): smoothed marginals and nothing else
+  shuffled      every column of the training rows shuffled by itself: no row is anybody's, but every value is, and fnlwgt names
+                its person
   leak_1        1 % of the training rows verbatim among fresh ones; leak_5 and leak_20 likewise
   smote         rows between a training row and one of its five nearest (Chawla et al. 2002); categories from either
   copy          the training rows
-Printed: the share of seeds in which a finding of PRIVACY_REPORT is a leak after correction for all its tests (`leak`), the
-share with a plain p-value of at most .05 (`p05`), and the mean value. Clean releases may be accused in at most alpha of the
-seeds: for 200 seeds and alpha .05, up to 26 times has a probability of 1e-6 of being passed by chance.
+A table in Markdown for every size. Clean releases: the share of seeds in which a single test has a p-value of at most .05, which
+may be one in twenty (`any column`: of 15 tests). Leaky ones: the share in which the finding is a leak after correction for
+all tests of the report, and the mean value. Last line: in how many seeds the report accuses the release at all; for clean
+releases that is at most alpha, .05: 24 or more of 200 have a probability below 1e-4 then, 28 below 1e-6.
 """
-import argparse, collections, csv, io, os, subprocess, sys, tempfile, time
+import argparse, collections, csv, io, itertools, os, subprocess, sys, tempfile, time
 
 import numpy as np
 import pandas as pd
 
 ROOT = os.environ.get("LOOKALIKE_DATA", "../shared/data")
-CLEAN, LEAKY = ["fresh", "independent"], ["leak_1", "leak_5", "leak_20", "smote", "copy"]
+CLEAN, LEAKY = ["fresh", "independent"], ["shuffled", "leak_1", "leak_5", "leak_20", "smote", "copy"]
 
 
 def samples(table, rows, seed):
@@ -49,7 +52,7 @@ def release(name, train, fresh, seed):
     rng = np.random.default_rng([seed, 1])
     if name == "fresh":
         return fresh
-    if name == "independent":
+    if name == "shuffled":
         return pd.DataFrame({c: rng.permutation(train[c].values) for c in train})
     if name == "smote":
         return smote(train, rng)
@@ -57,6 +60,32 @@ def release(name, train, fresh, seed):
         return train
     copies = round(len(train) * int(name.split("_")[1]) / 100)
     return pd.concat([train.sample(copies, random_state=seed), fresh.iloc[copies:]])
+
+
+def report(args, table, name, rows, seed):
+    """The findings on one release."""
+    train, holdout, fresh = samples(table, rows, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        parts = dict(train=train, holdout=holdout)
+        if name != "independent":
+            parts["synthetic"] = release(name, train, fresh, seed)
+        for role, part in parts.items():
+            part.to_parquet(f"{folder}/{role}.parquet", index=False)
+        made = f"synthesize('{folder}/train.parquet', model => 'independent', seed => {seed})"
+        relations = ", ".join(f"'{folder}/{role}.parquet'" if role in parts else made for role in ("train", "holdout", "synthetic"))
+        sql = f"SELECT * FROM privacy_report({relations}, seed => {seed}{args.options})"
+        out = subprocess.run([args.shell, "-q", "--format", "csv", "-c", sql], check=True, capture_output=True, text=True)
+    return list(csv.DictReader(io.StringIO(out.stdout)))
+
+
+def tested(finding):
+    return finding["p_value"] != ""
+
+
+def what(finding):
+    """Secrets are one line of the table."""
+    inference = finding["criterion"] == "attribute_inference"
+    return finding["criterion"], finding["attack"], "risk of any column" if inference else finding["figure"]
 
 
 def main():
@@ -67,38 +96,28 @@ def main():
     parser.add_argument("--leaky-seeds", type=int, default=20)
     parser.add_argument("--only", default=",".join(CLEAN + LEAKY))
     parser.add_argument("--options", default="")
-    parser.add_argument("--markdown", action="store_true")
     args = parser.parse_args()
     table = pd.read_parquet(f"{ROOT}/adult/train.parquet")
     for rows in map(int, args.rows.split(",")):
-        for name in args.only.split(","):
-            seeds, start = args.clean_seeds if name in CLEAN else args.leaky_seeds, time.time()
-            found, accused = collections.defaultdict(list), 0
+        table_of, names, accused = collections.defaultdict(dict), args.only.split(","), {}
+        for name in names:
+            seeds, start, found, hit = args.clean_seeds if name in CLEAN else args.leaky_seeds, time.time(), collections.defaultdict(list), 0
             for seed in range(seeds):
-                train, holdout, fresh = samples(table, rows, seed)
-                with tempfile.TemporaryDirectory() as folder:
-                    for role, part in dict(train=train, holdout=holdout, synthetic=release(name, train, fresh, seed)).items():
-                        part.to_parquet(f"{folder}/{role}.parquet", index=False)
-                    relations = ", ".join(f"'{folder}/{role}.parquet'" for role in ("train", "holdout", "synthetic"))
-                    sql = f"SELECT * FROM privacy_report({relations}, seed => {seed}{args.options})"
-                    out = subprocess.run([args.shell, "-q", "--format", "csv", "-c", sql], check=True, capture_output=True, text=True)
-                findings = list(csv.DictReader(io.StringIO(out.stdout)))
-                accused += any(f["verdict"] == "leak" for f in findings)
-                for f in findings:
-                    found[f["criterion"], f["attack"], f["figure"]].append(f)
-            print(f"\n## {name}, {rows} rows, {seeds} seeds: accused in {accused} ({time.time() - start:.0f} s)\n", flush=True)
-            separator = " | " if args.markdown else "  "
-            lines = [["criterion", "attack", "figure", "mean", "p05", "leak"]]
-            for key, group in found.items():
-                values = [float(f["value"]) for f in group if f["value"]]
-                tested = [float(f["p_value"]) for f in group if f["p_value"]]
-                if tested:
-                    share = lambda n: f"{n / len(group):.2f}"
-                    lines.append([*key, f"{np.mean(values):.3f}", share(sum(p <= 0.05 for p in tested)), share(sum(f["verdict"] == "leak" for f in group))])
-            if args.markdown:
-                lines.insert(1, ["---"] * 6)
-            for line in lines:
-                print(f"| {separator.join(line)} |" if args.markdown else separator.join(f"{v:<20}" for v in line), flush=True)
+                findings = report(args, table, name, rows, seed)
+                hit += any(f["verdict"] == "leak" for f in findings)
+                for key, group in itertools.groupby(sorted(filter(tested, findings), key=what), key=what):
+                    group = list(group)
+                    found[key].append((any(f["verdict"] == "leak" for f in group), any(float(f["p_value"]) <= 0.05 for f in group), float(group[0]["value"])))
+            accused[name] = f"{hit} of {seeds}"
+            print(f"{name}, {rows} rows: accused in {hit} of {seeds} ({time.time() - start:.0f} s)", file=sys.stderr, flush=True)
+            for key, results in found.items():
+                leak, p05, value = (np.mean(column) for column in zip(*results))
+                # Single tests of clean releases may reject in one of twenty.
+                table_of[key][name] = f"{p05:.2f}" if name in CLEAN else f"{leak:.2f}" if key[0] == "attribute_inference" else f"{leak:.2f} ({value:.3f})"
+        print(f"\n{rows} rows\n\n| criterion | attack | figure | {' | '.join(names)} |\n|{' --- |' * (3 + len(names))}")
+        for key in sorted(table_of):
+            print(f"| {' | '.join(key)} | {' | '.join(table_of[key].get(name, '') for name in names)} |")
+        print(f"| **any** | after correction | | {' | '.join(accused[name] for name in names)} |", flush=True)
 
 
 if __name__ == "__main__":

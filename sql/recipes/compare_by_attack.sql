@@ -20,7 +20,7 @@ SELECT 'copies', * FROM mia_score(train, holdout, train, seed => 3, identifiers 
 -- The strongest attack on each, and all of them side by side.
 CREATE TABLE figures AS SELECT release, attack, mia_score(score, is_member) AS f FROM scores GROUP BY release, attack;
 SELECT release, max(f['auc_lo']) > 0.5 AS any_interval_above_half, round(max(f['auc']), 3) AS largest_auc,
-       round(max(f['tpr_at_fpr_10']['rate']), 3) AS largest_tpr_at_fpr_10
+       round(max(f['tpr_at_fpr_10']), 3) AS largest_tpr_at_fpr_10
 FROM figures GROUP BY release ORDER BY largest_auc DESC;
 SELECT attack,
        round(max(f['auc']) FILTER (WHERE release = 'copies'), 3) AS copies,

@@ -1,7 +1,7 @@
 //! Times searches over raw files of little-endian f32, row by row, as benches/peers/neighbours.py writes them.
 //!
 //! `neighbours QUERIES REFERENCES NUMBERS[+CATEGORIES] METRIC K [plain]`: so many columns of numbers, then of categories;
-//! NaN is NULL. K = 0 looks for the nearest with `nearest`. `plain` asks in portions too small for a search tree. Prints
+//! NaN is NULL. K = 0 looks for the nearest with `nearest`, `within:RADIUS` counts references. `plain` asks in portions too small for a search tree. Prints
 //! one JSON line; RAYON_NUM_THREADS sets the threads.
 
 use std::error::Error;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
-use lookalike_attacks::{Metric, SearchOptions, Space, k_nearest, nearest};
+use lookalike_attacks::{Metric, SearchOptions, Space, k_nearest, nearest, within};
 use lookalike_core::{EncodeSpec, FrameBuilder, Job, encode};
 
 fn batch(path: &str, numbers: usize, categories: usize) -> Result<RecordBatch, Box<dyn Error>> {
@@ -35,7 +35,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: neighbours QUERIES REFERENCES NUMBERS[+CATEGORIES] METRIC K [plain]".into());
     };
     let (numbers, categories) = columns.split_once('+').unwrap_or((columns, "0"));
-    let (numbers, categories, k): (usize, usize, usize) = (numbers.parse()?, categories.parse()?, k.parse()?);
+    let (numbers, categories): (usize, usize) = (numbers.parse()?, categories.parse()?);
+    let radius: Option<f64> = k.strip_prefix("within:").map(str::parse).transpose()?;
+    let k: usize = if radius.is_some() { 0 } else { k.parse()? };
     let relations = [queries, references].map(|path| {
         let batch = batch(path, numbers, categories)?;
         let mut builder = FrameBuilder::new(batch.schema(), EncodeSpec::default())?;
@@ -58,7 +60,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut sum = 0.0;
     for portion in &portions {
         let options = SearchOptions::default();
-        sum += if k == 0 {
+        sum += if let Some(radius) = radius {
+            let radii = vec![radius; portion.rows()];
+            within(&space, portion, &points, &radii, options, &job)?.iter().map(|w| f64::from(w.nearer)).sum()
+        } else if k == 0 {
             nearest(&space, portion, &points, options, &job)?.iter().map(|n| n.distance).sum::<f64>()
         } else {
             k_nearest(&space, portion, &points, k, options, &job)?.distances.iter().filter(|d| !d.is_nan()).sum()

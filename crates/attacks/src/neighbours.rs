@@ -24,7 +24,18 @@
 //! * Where only categories are compared the approximation is exact. A search in canonical order skips pairs at the same
 //!   distance too: a later one of the same distance is never reported.
 //! * *Cosines* are half the squares of distances of directions, searched as scores; rare categories may share a place.
+//! * Squares too small for f32 are lost: both limits of them have room for 1e-36.
 //! * The bounds of *masked* distances and of boxes around blocks of references stand in their modules.
+//!
+//! # Pairs that only count
+//!
+//! A search within a radius need not know the distance of a pair that is surely nearer. The errors above hold in both
+//! directions: every pair of an exact sum of at least s has an approximation of at least s(1 - 1.05(p + 8)u) -
+//! 5u(sum|x_j| + 2p), for squares (D(1 - 3u) - 3u·N)^2 (1 - 1.05(p + 8)u), so what is below that for the smallest s of
+//! a distance that is not nearer counts without its distance. A score above (N^2 - E^2)/2 + 1.05(p + 8)u(N·Y + Y^2/2)
+//! with E = D(1 - 3u) - 3u·N and Y = N + D(1 + 3u) + 3u·N does as well: that falls as D grows where D is more than
+//! 4.2(p + 8)u(N + D). What only lowers an approximation is accounted for: categories whose values are folded may hide a
+//! mismatch each, more than 255 categories are always computed, and so is what comes near the values that are clamped.
 //!
 //! Which pairs are looked at may depend on the instruction set and on whether a tree of boxes prunes the search; the best
 //! of them cannot, because ties are broken by the canonical order of the references. So the result is the same bits on any
@@ -150,6 +161,9 @@ fn unit_count(points: &Points) -> usize {
 
 /// Largest relative error of one f32 operation.
 const UNIT: f64 = 1.0 / (1 << 24) as f64;
+
+/// More than f32 operations lose to underflow.
+const TINY: f64 = 1e-36;
 
 /// Scaled values are clamped to this, so that sums of their squares stay finite in f32.
 const CLAMP: f64 = 1e15;

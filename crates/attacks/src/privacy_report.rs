@@ -111,3 +111,6 @@ fn timed<T>(counter: &'static str, job: &Job, part: impl FnOnce() -> Result<T>) 
     job.count(counter, start.elapsed().as_millis() as usize);
     Ok(result)
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,7 +39,7 @@ impl Host for Unbounded {
     fn progress(&self, _: &'static str, _: u64, _: u64) {}
 }
 
-/// The surroundings of a part of a job, whose progress is nobody's concern.
+/// The surroundings of a part of a job, whose progress and warnings the whole speaks for.
 struct Quiet(Arc<dyn Host>);
 
 impl Host for Quiet {
@@ -56,9 +56,7 @@ impl Host for Quiet {
         self.0.count(counter, n);
     }
     fn progress(&self, _: &'static str, _: u64, _: u64) {}
-    fn warn(&self, message: &str) {
-        self.0.warn(message);
-    }
+    fn warn(&self, _: &str) {}
     fn scratch(&self, purpose: &str) -> Result<Scratch> {
         self.0.scratch(purpose)
     }
@@ -81,7 +79,7 @@ impl Job {
         Self::new(Arc::new(Unbounded))
     }
 
-    /// The same job for one of many parts of a phase: progress inside the part is not shown.
+    /// The same job for one of many parts of a phase: progress and warnings inside the part are not shown.
     pub fn quiet(&self) -> Self {
         Self::new(Arc::new(Quiet(Arc::clone(&self.host))))
     }

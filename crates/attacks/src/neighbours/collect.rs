@@ -53,6 +53,12 @@ pub(super) trait Collector: Send {
     fn offer(&mut self, candidate: Candidate) -> bool;
     /// Which pairs are of interest from now on; never more than before.
     fn reach(&self) -> Reach;
+    /// Pairs with a sum below this one only count, whatever their distance; negative when there are none. Never changes.
+    fn sure(&self) -> f64 {
+        -1.0
+    }
+    /// Takes so many pairs in that only count.
+    fn count(&mut self, _pairs: u32) {}
 }
 
 /// The two best candidates of different units.
@@ -143,15 +149,16 @@ impl Collector for TopK {
 pub(super) struct Counts {
     radius: f64,
     reach: Reach,
+    sure: f64,
     pub nearer: u32,
     pub tied: u32,
 }
 
 impl Counts {
-    /// `most` is the largest sum of a distance up to the radius.
-    pub fn new(radius: f64, most: f64) -> Self {
+    /// `most` is the largest sum of a distance up to the radius; sums below `sure` make distances below it.
+    pub fn new(radius: f64, most: f64, sure: f64) -> Self {
         let reach = if radius >= 0.0 { Reach::UpTo(most) } else { Reach::Nothing };
-        Self { radius, reach, nearer: 0, tied: 0 }
+        Self { radius, reach, sure, nearer: 0, tied: 0 }
     }
 }
 
@@ -164,5 +171,13 @@ impl Collector for Counts {
 
     fn reach(&self) -> Reach {
         self.reach
+    }
+
+    fn sure(&self) -> f64 {
+        self.sure
+    }
+
+    fn count(&mut self, pairs: u32) {
+        self.nearer += pairs;
     }
 }

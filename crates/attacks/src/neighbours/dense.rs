@@ -16,7 +16,7 @@ use lookalike_core::{Job, Reservation, Result};
 use super::isa::Isa;
 use super::mixed::{Category, scaled};
 use super::space::{Points, Space};
-use super::{Kernel, Metric, Packing, UNIT};
+use super::{CLAMP, Kernel, Metric, Packing, TINY, UNIT};
 
 /// References in a panel.
 const LANES: usize = 32;
@@ -106,6 +106,8 @@ pub(super) struct Group {
     size: [f64; GROUP],
     /// Smallest score of interest.
     limits: [f32; GROUP],
+    /// Scores above belong to pairs that only count.
+    sure: [f32; GROUP],
     hits: [u32; GROUP],
     /// Scores in the panel that was hit.
     values: [Lanes; GROUP],
@@ -154,6 +156,7 @@ impl Kernel for Dense<'_> {
             numbers: vec![[0.0; GROUP]; self.width],
             size: [0.0; GROUP],
             limits: [f32::INFINITY; GROUP],
+            sure: [f32::INFINITY; GROUP],
             hits: [0; GROUP],
             values: [Lanes([0.0; LANES]); GROUP],
         };
@@ -176,7 +179,7 @@ impl Kernel for Dense<'_> {
         } else {
             let distance = sum.sqrt() * (1.0 + 3.0 * UNIT) + 3.0 * UNIT * size;
             let reach = size + distance;
-            let error = 1.05 * (columns + 8.0) * UNIT * (size * reach + 0.5 * reach * reach);
+            let error = 1.05 * (columns + 8.0) * UNIT * (size * reach + 0.5 * reach * reach) + TINY;
             0.5 * (size - distance) * (size + distance) - error
         };
         // Scores stay far below the largest f32, so that only "none" becomes infinite.
@@ -184,6 +187,27 @@ impl Kernel for Dense<'_> {
         if sum < 0.0 {
             group.limits[query] = f32::INFINITY;
         }
+    }
+
+    fn sure(&self, group: &mut Group, query: usize, sum: f64) {
+        let (size, distance) = (group.size[query], sum.max(0.0).sqrt());
+        let share = 1.05 * (self.width as f64 + 8.0) * UNIT;
+        let is_known = matches!(self.embedding, Embedding::Scaled)
+            && size + distance < 0.1 * CLAMP
+            && share < 0.01
+            && distance > 4.0 * share * (size + distance);
+        if is_known {
+            let reach = size + distance * (1.0 + 3.0 * UNIT) + 3.0 * UNIT * size;
+            let distance = distance * (1.0 - 3.0 * UNIT) - 3.0 * UNIT * size;
+            let error = share * (size * reach + 0.5 * reach * reach) + TINY;
+            let highest = 0.5 * (size - distance) * (size + distance) + error;
+            group.sure[query] = (highest as f32).next_up();
+        }
+    }
+
+    fn surely(group: &Group, query: usize) -> u64 {
+        let (values, sure) = (&group.values[query].0, group.sure[query]);
+        values.iter().enumerate().fold(0, |lanes, (lane, &value)| lanes | (u64::from(value > sure) << lane))
     }
 
     fn scan(&self, group: &mut Group, blocks: Range<usize>) -> Option<usize> {

@@ -116,7 +116,10 @@ pub(super) fn within_by(
     let _result = job.reserve(size_of_val(radii), "neighbours within a radius")?;
     let result = Mutex::new(vec![Within::default(); radii.len()]);
     let task = Task { space, queries, references, options, probe: Probe::Radii(radii), held: 0 };
-    let start = |query: usize| Counts::new(radii[query], space.largest_sum(radii[query]));
+    let start = |query: usize| {
+        let radius = radii[query];
+        Counts::new(radius, space.largest_sum(radius), space.sure_sum(radius))
+    };
     search(plan, &task, start, job, |found| {
         let mut result = result.lock().unwrap_or_else(PoisonError::into_inner);
         for (query, counts) in found {

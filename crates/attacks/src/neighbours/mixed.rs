@@ -14,7 +14,7 @@ use lookalike_core::{Job, Reservation, Result};
 
 use super::isa::Isa;
 use super::space::{Points, Space, is_missing};
-use super::{CLAMP, Kernel, Metric, Packing, UNIT};
+use super::{CLAMP, Kernel, Metric, Packing, TINY, UNIT};
 
 /// References in a block.
 const LANES: usize = 64;
@@ -67,17 +67,21 @@ pub(super) struct Layout {
     narrow: Vec<Category>,
     /// Categories of two bytes that count one mismatch together.
     wide: Vec<Category>,
+    /// Categories of which unequal values may have equal bytes.
+    folded: usize,
     metric: Metric,
 }
 
 impl Layout {
     pub fn new(space: &Space, queries: &Points, references: &Points) -> Self {
-        let mut layout = Self { plain: vec![], guarded: vec![], narrow: vec![], wide: vec![], metric: space.metric };
+        let mut layout =
+            Self { plain: vec![], guarded: vec![], narrow: vec![], wide: vec![], folded: 0, metric: space.metric };
         let traits = queries.number_traits(&space.numbers).into_iter().zip(references.number_traits(&space.numbers));
         for (j, (((missing, outside), reference), column)) in traits.zip(&space.numbers).enumerate() {
             let (missing, outside) = (missing || reference.0, outside || reference.1);
             if column.width == 0.0 {
                 layout.narrow.push(Category::Constant(j));
+                layout.folded += 1;
                 continue;
             }
             if missing || (outside && space.cap().is_finite()) {
@@ -91,6 +95,7 @@ impl Layout {
         }
         for (j, column) in space.codes.iter().enumerate() {
             // One byte value is left for NULL.
+            layout.folded += usize::from(column.labels > usize::from(u16::MAX));
             if column.labels < 256 { &mut layout.narrow } else { &mut layout.wide }.push(Category::Code(j));
         }
         layout
@@ -177,6 +182,8 @@ pub(super) struct Group {
     size: [f64; GROUP],
     /// Largest approximation of interest; negative when there is none.
     limits: [f32; GROUP],
+    /// Approximations below belong to pairs that only count.
+    sure: [f32; GROUP],
     /// Largest number of mismatches that the limit allows.
     most: [u8; GROUP],
     hits: [u64; GROUP],
@@ -249,6 +256,7 @@ impl<const SQUARED: bool> Kernel for Mixed<'_, SQUARED> {
             bytes: vec![[0; GROUP]; self.layout.byte_count()],
             size: [0.0; GROUP],
             limits: [-1.0; GROUP],
+            sure: [-1.0; GROUP],
             most: [0; GROUP],
             hits: [0; GROUP],
             values: [[0.0; LANES]; GROUP],
@@ -277,12 +285,36 @@ impl<const SQUARED: bool> Kernel for Mixed<'_, SQUARED> {
             // The approximation is exact.
             if ties { sum + 0.5 } else { sum - 0.5 }
         } else if SQUARED {
-            (sum.sqrt() * (1.0 + 3.0 * UNIT) + 3.0 * UNIT * size).powi(2) * (1.0 + 1.05 * (columns + 8.0) * UNIT)
+            (sum.sqrt() * (1.0 + 3.0 * UNIT) + 3.0 * UNIT * size).powi(2) * (1.0 + 1.05 * (columns + 8.0) * UNIT) + TINY
         } else {
             sum * (1.0 + 1.05 * (columns + 8.0) * UNIT) + 5.0 * UNIT * (size + 2.0 * columns)
         };
         group.limits[query] = (limit as f32).next_up();
         group.most[query] = limit as u8;
+    }
+
+    fn sure(&self, group: &mut Group, query: usize, sum: f64) {
+        let (columns, size) = (self.layout.number_count() as f64, group.size[query]);
+        // Mismatches that the approximation may have missed.
+        let missed = self.layout.folded as f64;
+        let (sum, share) = (sum - missed, 1.05 * (columns + 8.0) * UNIT);
+        let is_known = sum > 0.0
+            && sum + size < 0.1 * CLAMP
+            && share < 0.01
+            && self.layout.narrow.len() + self.layout.wide.len() <= usize::from(u8::MAX);
+        if is_known {
+            let lowest = if SQUARED {
+                (sum.sqrt() * (1.0 - 3.0 * UNIT) - 3.0 * UNIT * size).max(0.0).powi(2) * (1.0 - share)
+            } else {
+                sum * (1.0 - share) - 5.0 * UNIT * (size + 2.0 * columns)
+            };
+            group.sure[query] = ((lowest - TINY) as f32).next_down();
+        }
+    }
+
+    fn surely(group: &Group, query: usize) -> u64 {
+        let (values, sure) = (&group.values[query], group.sure[query]);
+        values.iter().enumerate().fold(0, |lanes, (lane, &value)| lanes | (u64::from(value < sure) << lane))
     }
 
     fn scan(&self, group: &mut Group, blocks: Range<usize>) -> Option<usize> {

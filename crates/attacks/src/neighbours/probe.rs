@@ -3,7 +3,7 @@
 use lookalike_core::{Job, Result};
 
 use super::search::{Probe, Task};
-use super::tree::{Tree, Walk};
+use super::tree::{Step, Tree, Walk};
 
 /// Pairs below which a plain search takes a fraction of a second.
 const PAIRS: usize = 1 << 27;
@@ -51,9 +51,13 @@ pub(super) fn pays(task: &Task, block: usize, group: usize, job: &Job) -> Result
                 *sums.select_nth_unstable_by(at, f64::total_cmp).1
             }
         };
-        let walk = Walk::<[f64; 1]>::new(space, queries, &[query]);
-        tree.walk(&walk, &mut |block| {
-            looked += usize::from(block.is_some());
+        let sure = match probe {
+            Probe::Radii(radii) => Some([space.sure_sum(radii[query as usize])]),
+            Probe::Nearest(_) => None,
+        };
+        let walk = Walk::<[f64; 1]>::new(space, queries, &[query], sure);
+        tree.walk(&walk, &mut |step| {
+            looked += usize::from(matches!(step, Step::Block(..)));
             [reach]
         });
     }

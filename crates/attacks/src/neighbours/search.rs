@@ -12,7 +12,7 @@ use super::isa::Isa;
 use super::masked::Masked;
 use super::mixed::{Layout, Mixed};
 use super::probe::pays;
-use super::tree::{Tree, Walk};
+use super::tree::{Step, Tree, Walk};
 use super::{Metric, Points, SearchOptions, Space};
 
 /// A way to find the pairs that may be near: references packed in blocks, queries in groups.
@@ -33,6 +33,12 @@ pub(super) trait Kernel: Sync {
     /// Limits a query to pairs that may have an exact sum of at most `sum`, or below `sum` where `ties` do not matter;
     /// to none when it is negative.
     fn limit(&self, group: &mut Self::Group, query: usize, sum: f64, ties: bool);
+    /// Tells that pairs of a query with an exact sum below `sum` only count.
+    fn sure(&self, _group: &mut Self::Group, _query: usize, _sum: f64) {}
+    /// After a hit: the references of the block that surely have a sum below that one; others have no limit yet.
+    fn surely(_group: &Self::Group, _query: usize) -> u64 {
+        0
+    }
     /// The first of the blocks in which a query of the group has pairs within its limit.
     fn scan(&self, group: &mut Self::Group, blocks: Range<usize>) -> Option<usize>;
     /// After a hit: the references of the block within the limit of the query as it was, one bit each.
@@ -47,6 +53,8 @@ pub(super) struct Packing<'a> {
     canonical: &'a [u32],
     /// Positions in the canonical order; `None` is that order.
     slots: Option<Vec<u32>>,
+    /// Where rows exclude themselves, the person or the row of each reference as packed.
+    own: Option<Vec<u32>>,
 }
 
 impl Packing<'_> {
@@ -55,6 +63,28 @@ impl Packing<'_> {
             Some(slots) => slots.get(slot).copied(),
             None => (slot < self.canonical.len()).then_some(slot as u32),
         }
+    }
+
+    /// References of some slots.
+    fn count(&self, slots: Range<usize>) -> u32 {
+        (slots.end.min(self.len()) - slots.start) as u32
+    }
+
+    /// The references of a block, one bit each, that a query counts: all but its own.
+    fn others(&self, slots: Range<usize>, own: u32) -> u64 {
+        let count = self.count(slots.clone());
+        let all = if count >= 64 { u64::MAX } else { (1 << count) - 1 };
+        let Some(owners) = &self.own else { return all };
+        let owners = &owners[slots.start..slots.end.min(self.len())];
+        owners.iter().enumerate().fold(all, |lanes, (lane, &o)| lanes & !(u64::from(o == own) << lane))
+    }
+
+    /// How many references of some slots a query counts.
+    fn count_others(&self, slots: Range<usize>, own: u32) -> u32 {
+        let count = self.count(slots.clone());
+        let Some(owners) = &self.own else { return count };
+        let owners = &owners[slots.start..slots.end.min(self.len())];
+        count - owners.iter().map(|&o| u32::from(o == own)).sum::<u32>()
     }
 
     /// Number of references.
@@ -100,6 +130,16 @@ pub(super) struct Task<'a> {
     pub probe: Probe<'a>,
     /// Candidates that a collector may hold.
     pub held: usize,
+}
+
+impl Task<'_> {
+    /// The person of a row, where both relations have persons, or the row.
+    fn owner(&self, points: &Points, row: u32) -> u32 {
+        match (self.queries.units(), self.references.units()) {
+            (Some(_), Some(_)) => points.units().map_or(row, |units| units[row as usize]),
+            _ => row,
+        }
+    }
 }
 
 /// Looks for every query with a collector of its own and hands the filled collectors over with their queries, a tile at
@@ -156,7 +196,11 @@ fn run<K: Kernel, C: Collector>(
 ) -> Result<()> {
     let (tree, slots) = tree.unzip();
     let _slots = job.reserve(slots.as_ref().map_or(0, Vec::len) * 4, "order of a search tree")?;
-    let packing = Packing { canonical: task.references.canonical(), slots };
+    let mut packing = Packing { canonical: task.references.canonical(), slots, own: None };
+    let _own = job.reserve(if task.options.exclude_self { packing.len() * 4 } else { 0 }, "persons of references")?;
+    if task.options.exclude_self {
+        packing.own = Some(packing.rows().map(|row| task.owner(task.references, row)).collect());
+    }
     let kernel = pack(&packing, job)?;
     let rows = task.queries.rows();
     // A group of queries that lie together walks one path through the tree.
@@ -209,6 +253,8 @@ struct Batch<'a, K: Kernel, C> {
     best: Vec<C>,
     /// Largest sum of interest of each query; negative when there is none.
     reach: K::Lanes,
+    /// Sums below which pairs of each query only count; none where no pair does.
+    sure: Option<K::Lanes>,
 }
 
 impl<K: Kernel, C: Collector> Batch<'_, K, C> {
@@ -237,8 +283,16 @@ impl<K: Kernel> Search<'_, K> {
                 reach.as_mut().fill(-1.0);
                 reach.as_mut()[..rows.len()].fill(f64::INFINITY);
                 let group = self.kernel.group(self.task.queries, rows);
-                let best = rows.iter().map(|&row| start(row as usize)).collect();
-                let mut batch = Batch { rows, group, best, reach };
+                let best: Vec<C> = rows.iter().map(|&row| start(row as usize)).collect();
+                let mut sure = K::Lanes::default();
+                sure.as_mut().fill(-1.0);
+                sure.as_mut().iter_mut().zip(&best).for_each(|(sure, best)| *sure = best.sure());
+                let sure = sure.as_ref().iter().any(|&sum| sum >= 0.0).then_some(sure);
+                let mut batch = Batch { rows, group, best, reach, sure };
+                if let Some(sure) = sure {
+                    let sums = sure.as_ref().iter().enumerate().filter(|(_, sum)| **sum >= 0.0);
+                    sums.for_each(|(query, sum)| self.kernel.sure(&mut batch.group, query, *sum));
+                }
                 (0..rows.len()).for_each(|query| batch.restrict(self.kernel, query, self.tree.is_none()));
                 batch
             })
@@ -258,7 +312,7 @@ impl<K: Kernel> Search<'_, K> {
         for first in (0..blocks).step_by(chunk) {
             job.check()?;
             let end = blocks.min(first + chunk);
-            batches.iter_mut().for_each(|batch| self.scan(batch, first..end));
+            batches.iter_mut().for_each(|batch| self.scan(batch, first..end, u32::MAX));
         }
         Ok(())
     }
@@ -267,10 +321,18 @@ impl<K: Kernel> Search<'_, K> {
     fn walk<C: Collector>(&self, tree: &Tree, batches: &mut [Batch<K, C>], job: &Job) -> Result<()> {
         for batch in batches {
             job.check()?;
-            let walk = Walk::<K::Lanes>::new(self.task.space, self.task.queries, batch.rows);
-            tree.walk(&walk, &mut |block| {
-                if let Some(block) = block {
-                    self.scan(batch, block..block + 1);
+            let walk = Walk::<K::Lanes>::new(self.task.space, self.task.queries, batch.rows, batch.sure);
+            tree.walk(&walk, &mut |step| {
+                match step {
+                    Step::Root => {}
+                    Step::Block(block, open) => self.scan(batch, block..block + 1, open),
+                    Step::Whole(first, blocks, whole) => {
+                        let slots = first * K::BLOCK..(first + blocks) * K::BLOCK;
+                        for query in (0..batch.rows.len()).filter(|query| whole >> query & 1 != 0) {
+                            let own = self.task.owner(self.task.queries, batch.rows[query]);
+                            batch.best[query].count(self.packing.count_others(slots.clone(), own));
+                        }
+                    }
                 }
                 batch.reach
             });
@@ -278,10 +340,11 @@ impl<K: Kernel> Search<'_, K> {
         Ok(())
     }
 
-    fn scan<C: Collector>(&self, batch: &mut Batch<K, C>, blocks: Range<usize>) {
+    /// Scans blocks for the queries whose bits are set.
+    fn scan<C: Collector>(&self, batch: &mut Batch<K, C>, blocks: Range<usize>, open: u32) {
         let mut from = blocks.start;
         while let Some(block) = self.kernel.scan(&mut batch.group, from..blocks.end) {
-            for query in 0..batch.rows.len() {
+            for query in (0..batch.rows.len()).filter(|query| open >> query & 1 != 0) {
                 self.look(batch, query, block);
             }
             from = block + 1;
@@ -290,27 +353,28 @@ impl<K: Kernel> Search<'_, K> {
 
     /// Computes the exact distances of the pairs of one query and one block that are within the limit.
     fn look<C: Collector>(&self, batch: &mut Batch<K, C>, query: usize, block: usize) {
-        let Task { space, queries, references, options, .. } = *self.task;
+        let Task { space, queries, references, .. } = *self.task;
         let row = batch.rows[query] as usize;
         let mut hits = K::hits(&batch.group, query);
+        if hits == 0 {
+            return;
+        }
+        let slots = block * K::BLOCK..(block + 1) * K::BLOCK;
+        hits &= self.packing.others(slots, self.task.owner(queries, row as u32));
+        if batch.sure.is_some() {
+            let sure = hits & K::surely(&batch.group, query);
+            batch.best[query].count(sure.count_ones());
+            hits &= !sure;
+        }
         while hits != 0 {
             let lane = hits.trailing_zeros() as usize;
             hits &= hits - 1;
-            let Some(position) = self.packing.position(block * K::BLOCK + lane) else { return };
+            let Some(position) = self.packing.position(block * K::BLOCK + lane) else { break };
             if !K::within(&batch.group, query, lane) {
                 continue;
             }
             let reference = references.canonical()[position as usize] as usize;
             let unit = references.units().map_or(position, |units| units[reference]);
-            if options.exclude_self {
-                let is_self = match (queries.units(), references.units()) {
-                    (Some(units), Some(_)) => units[row] == unit,
-                    _ => row == reference,
-                };
-                if is_self {
-                    continue;
-                }
-            }
             let (sum, distance) = space.exact(queries, row, references, reference);
             if batch.best[query].offer(Candidate { distance, sum, position, unit }) {
                 batch.restrict(self.kernel, query, self.tree.is_none());

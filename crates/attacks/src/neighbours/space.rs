@@ -331,6 +331,18 @@ impl Space {
         sum * (1.0 + 8.0 * f64::EPSILON) + 1e-300
     }
 
+    /// A sum below which every pair is nearer than a distance; negative when that is not known of any sum.
+    pub(super) fn sure_sum(&self, distance: f64) -> f64 {
+        // Smaller distances may be those of sums that underflow.
+        match self.metric {
+            Metric::Cosine | Metric::Masked => -1.0,
+            _ if distance < 1e-100 || distance.is_nan() => -1.0,
+            Metric::Gower => distance * self.columns() as f64 * (1.0 - 8.0 * f64::EPSILON),
+            Metric::L1 => distance * (1.0 - 8.0 * f64::EPSILON),
+            Metric::Euclidean => distance * distance * (1.0 - 8.0 * f64::EPSILON),
+        }
+    }
+
     /// Largest part of a number.
     pub(super) fn cap(&self) -> f64 {
         if self.metric == Metric::Gower { 1.0 } else { f64::INFINITY }

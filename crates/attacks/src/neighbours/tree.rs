@@ -12,6 +12,9 @@
 //! bound is no larger than the sum of any row in the box. The largest sum of interest has room for sums that round to
 //! the same distance. Candidates are ranked by distance and canonical position, so the order they are found in does not
 //! matter.
+//!
+//! In the same way a box counts as a whole when its upper bound, made of parts that are no smaller, is a sum of pairs
+//! that only count.
 
 use lookalike_core::{Job, Reservation, Result};
 
@@ -56,6 +59,8 @@ pub(super) struct Tree {
 struct Column {
     /// A little less than one over the width; 0 where values are equal or not.
     inverse: f64,
+    /// A little more than one over the width.
+    above: f64,
 }
 
 /// A group of queries on its way through a tree.
@@ -66,14 +71,28 @@ pub(super) struct Walk<L> {
     null: Vec<bool>,
     /// Codes, column by column.
     codes: Vec<L>,
+    /// Sums below which pairs of a query only count; none where no pair does.
+    sure: Option<L>,
+}
+
+/// What a walk comes to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Step {
+    /// Its start.
+    Root,
+    /// A block that can hold a row of interest to the queries whose bits are set.
+    Block(usize, u32),
+    /// So many blocks from the first, whose rows all only count for the queries whose bits are set.
+    Whole(usize, usize, u32),
 }
 
 impl<L: Copy + Default + AsMut<[f64]>> Walk<L> {
-    pub fn new(space: &Space, queries: &Points, rows: &[u32]) -> Self {
+    pub fn new(space: &Space, queries: &Points, rows: &[u32], sure: Option<L>) -> Self {
         let mut walk = Self {
             numbers: vec![L::default(); space.numbers.len()],
             null: vec![false; space.numbers.len()],
             codes: vec![L::default(); space.codes.len()],
+            sure,
         };
         for (i, &row) in rows.iter().enumerate() {
             for (j, (value, column)) in queries.numbers(row as usize).iter().zip(&space.numbers).enumerate() {
@@ -115,7 +134,9 @@ impl Tree {
         let _keys = job.reserve(items.len() * size_of::<(f64, u32)>(), "order of a search tree")?;
         builder.split(&mut items, Some((&mut number_boxes, &mut code_boxes)))?;
         let inverse = |width: f64| if width > 0.0 { (1.0 - 4.0 * f64::EPSILON) / width } else { 0.0 };
-        let columns = space.numbers.iter().map(|c| Column { inverse: inverse(c.width) }).collect();
+        let above = |width: f64| if width > 0.0 { (1.0 + 4.0 * f64::EPSILON) / width } else { 0.0 };
+        let column = |width: f64| Column { inverse: inverse(width), above: above(width) };
+        let columns = space.numbers.iter().map(|c| column(c.width)).collect();
         let squared = space.metric() == Metric::Euclidean;
         let tree =
             Self { blocks, columns, codes, number_boxes, code_boxes, cap: space.cap(), squared, _memory: memory };
@@ -137,30 +158,29 @@ impl Tree {
     }
 
     /// Hands over the blocks that can hold a row within the reach of a query of the group, likely near ones first.
-    /// `visit` looks at a block and tells the largest sum of interest of every query; without a block it only tells.
-    pub fn walk<L>(&self, walk: &Walk<L>, visit: &mut impl FnMut(Option<usize>) -> L)
+    /// `visit` looks at a block and tells the largest sum of interest of every query; at the root it only tells.
+    pub fn walk<L>(&self, walk: &Walk<L>, visit: &mut impl FnMut(Step) -> L)
     where
         L: Copy + Default + AsRef<[f64]> + AsMut<[f64]>,
     {
-        let mut reach = visit(None);
+        let mut reach = visit(Step::Root);
         if self.blocks > 0 && reach.as_ref().iter().any(|&r| r >= 0.0) {
-            self.descend(walk, visit, &mut reach, 0, 0, self.blocks);
+            self.descend(walk, visit, &mut reach, (0, 0, self.blocks), u32::MAX);
         }
     }
 
     fn descend<L>(
         &self,
         walk: &Walk<L>,
-        visit: &mut impl FnMut(Option<usize>) -> L,
+        visit: &mut impl FnMut(Step) -> L,
         reach: &mut L,
-        node: usize,
-        first: usize,
-        blocks: usize,
+        (node, first, blocks): (usize, usize, usize),
+        open: u32,
     ) where
         L: Copy + Default + AsRef<[f64]> + AsMut<[f64]>,
     {
         if blocks == 1 {
-            *reach = visit(Some(first));
+            *reach = visit(Step::Block(first, open));
             return;
         }
         let half = blocks.div_ceil(2);
@@ -174,11 +194,52 @@ impl Tree {
             children.swap(0, 1);
             lower.swap(0, 1);
         }
-        for ((node, first, blocks), lower) in children.into_iter().zip(lower) {
-            if lower.as_ref().iter().zip(reach.as_ref()).any(|(lower, reach)| lower <= reach) {
-                self.descend(walk, visit, reach, node, first, blocks);
+        for (child, lower) in children.into_iter().zip(lower) {
+            let mut open = open & lanes(&lower, reach, |lower, reach| lower <= reach);
+            if let Some(sure) = walk.sure.as_ref().filter(|_| open != 0) {
+                let whole = open & lanes(&self.upper(walk, child.0), sure, |upper, sure| upper < sure);
+                if whole != 0 {
+                    *reach = visit(Step::Whole(child.1, child.2, whole));
+                    open &= !whole;
+                }
+            }
+            if open != 0 {
+                self.descend(walk, visit, reach, child, open);
             }
         }
+    }
+
+    /// For each query a sum that no row of the box exceeds.
+    fn upper<L: Copy + Default + AsRef<[f64]> + AsMut<[f64]>>(&self, walk: &Walk<L>, node: usize) -> L {
+        let mut sums = L::default();
+        let boxes = &self.number_boxes[node * self.columns.len()..][..self.columns.len()];
+        for ((range, column), values) in boxes.iter().zip(&self.columns).zip(&walk.numbers) {
+            let is_empty = range.low > range.high;
+            // A NULL in the box is at 1 from any number.
+            let least = f64::from(u8::from(range.null));
+            for (sum, value) in sums.as_mut().iter_mut().zip(values.as_ref()) {
+                let part = if value.is_nan() {
+                    f64::from(u8::from(!is_empty))
+                } else if is_empty {
+                    least
+                } else {
+                    let beyond = (value - range.low).max(range.high - value).max(0.0);
+                    let part =
+                        if column.above == 0.0 { f64::from(u8::from(beyond > 0.0)) } else { beyond * column.above };
+                    part.min(self.cap).max(least)
+                };
+                *sum += if self.squared { part * part } else { part };
+            }
+        }
+        let mut unequal = L::default();
+        for ([low, high], codes) in self.code_boxes[node * self.codes..][..self.codes].iter().zip(&walk.codes) {
+            let (low, high) = (f64::from(*low), f64::from(*high));
+            for (count, code) in unequal.as_mut().iter_mut().zip(codes.as_ref()) {
+                *count += if *code == low && *code == high { 0.0 } else { 1.0 };
+            }
+        }
+        sums.as_mut().iter_mut().zip(unequal.as_ref()).for_each(|(sum, count)| *sum += count);
+        sums
     }
 
     /// For each query a sum that no row of the box falls below.
@@ -210,6 +271,12 @@ impl Tree {
         sums.as_mut().iter_mut().zip(unequal.as_ref()).for_each(|(sum, count)| *sum += count);
         sums
     }
+}
+
+/// The queries of which two numbers pass a test, one bit each.
+fn lanes<L: AsRef<[f64]>>(a: &L, b: &L, test: impl Fn(f64, f64) -> bool) -> u32 {
+    let pairs = a.as_ref().iter().zip(b.as_ref()).enumerate();
+    pairs.fold(0, |lanes, (i, (a, b))| lanes | (u32::from(test(*a, *b)) << i))
 }
 
 /// Rows that a split looks at to choose its column.

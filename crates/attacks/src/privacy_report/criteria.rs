@@ -24,6 +24,8 @@ pub(super) fn findings(release: &Release<'_>, params: &ReportParams, job: &Job) 
         None => "all".to_string(),
         Some(most) => format!("{most} drawn from {}", frame.unit_count()),
     };
+    // Rows in common are warned of once, by the report.
+    let inner = job.quiet();
     let mut found = vec![];
     for mode in [SinglingOutMode::Univariate, SinglingOutMode::Multivariate] {
         let attack = SinglingOutParams {
@@ -32,7 +34,7 @@ pub(super) fn findings(release: &Release<'_>, params: &ReportParams, job: &Job) 
             columns_per_query: names.len().min(3),
             seed: params.seed,
         };
-        let outcome = singling_out(synthetic, train, control, attack, job)?;
+        let outcome = singling_out(synthetic, train, control, attack, &inner)?;
         let finding = Finding {
             threat_model: SINGLES_OUT,
             targets: format!("{} conditions", outcome.train.attempts),
@@ -54,7 +56,7 @@ pub(super) fn findings(release: &Release<'_>, params: &ReportParams, job: &Job) 
     } else {
         let (metric, seed) = (params.metric, params.seed);
         let attack = LinkabilityParams { columns_a, columns_b, neighbours: 1, metric, max_targets, seed };
-        found.push(judged(&linkability(synthetic, train, control, &attack, job)?, finding));
+        found.push(judged(&linkability(synthetic, train, control, &attack, &inner)?, finding));
     }
     let secrets: Vec<String> = match params.secrets.is_empty() {
         true => names.iter().map(|name| name.to_string()).collect(),
@@ -72,7 +74,7 @@ pub(super) fn findings(release: &Release<'_>, params: &ReportParams, job: &Job) 
             tolerance: 0.05,
             tau: 1.0,
         };
-        let outcomes = attribute_inference(synthetic, train, control, &attack, job)?;
+        let outcomes = attribute_inference(synthetic, train, control, &attack, &inner)?;
         found.extend(outcomes.iter().map(|outcome| {
             let finding = Finding {
                 threat_model: INFERS,

@@ -29,6 +29,12 @@ fn assert_all_found(queries: &Frame, references: &Frame, own: bool, context: &st
             _ => 1.0,
         };
         let radii: Vec<f64> = expected.iter().enumerate().map(radius).collect();
+        // Most references inside; a hair around a distance.
+        let large = |(i, all): (usize, &Vec<(f64, u32)>)| {
+            let Some(&(far, _)) = all.get((all.len() * (1 + i % 6) / 6).saturating_sub(1)) else { return 1.0 };
+            [far, far.next_up(), far.next_down(), far * (1.0 + 1e-9), far * (1.0 - 1e-6)][i % 5]
+        };
+        let larger: Vec<f64> = expected.iter().enumerate().map(large).collect();
         for plan in plans() {
             let context = format!("{context} {metric:?} {plan:?} exclude_self {own}");
             for k in [1, 2, 5, 40, references.rows() + 3] {
@@ -39,11 +45,72 @@ fn assert_all_found(queries: &Frame, references: &Frame, own: bool, context: &st
                     assert_eq!(found, all, "{context} k {k} query {i}");
                 }
             }
-            let found = within_by(plan, &space, &q, &r, &radii, options, &job).unwrap();
-            for (i, ((found, all), radius)) in found.iter().zip(&expected).zip(&radii).enumerate() {
-                let count = |test: &dyn Fn(f64) -> bool| all.iter().filter(|c| test(c.0)).count() as u32;
-                let expected = Within { nearer: count(&|d| d < *radius), tied: count(&|d| d == *radius) };
-                assert_eq!(*found, expected, "{context} radius {radius} query {i}");
+            for radii in [&radii, &larger] {
+                let found = within_by(plan, &space, &q, &r, radii, options, &job).unwrap();
+                assert_counts(&found, &expected, radii, &context);
+            }
+        }
+    }
+}
+
+fn assert_counts(found: &[Within], sorted: &[Vec<(f64, u32)>], radii: &[f64], context: &str) {
+    assert_eq!(found.len(), sorted.len(), "{context}");
+    for (i, ((found, all), radius)) in found.iter().zip(sorted).zip(radii).enumerate() {
+        let count = |test: &dyn Fn(f64) -> bool| all.iter().filter(|c| test(c.0)).count() as u32;
+        let expected = Within { nearer: count(&|d| d < *radius), tied: count(&|d| d == *radius) };
+        assert_eq!(*found, expected, "{context} radius {radius} query {i}");
+    }
+}
+
+/// Values that a search takes for equal, or for nearer than they are, must not make a pair count.
+#[test]
+fn what_the_search_cannot_tell_apart_is_computed() {
+    let job = Job::unbounded();
+    let (rows, options) = (600, SearchOptions::default());
+    let mut rng = stream(1300);
+    // A column of one value on the scale, of many in the tables: more values than bytes.
+    let hashed = |rows: usize| numbers("c", &(0..rows).map(|r| r as f64).collect::<Vec<_>>());
+    // Codes that are equal when folded to sixteen bits.
+    let folded = |rows: usize| codes("c", 70_000, &(0..rows).map(|r| [0, 65_535, 7][r % 3]).collect::<Vec<_>>());
+    // Differences that f32 loses.
+    let fine = |rows: usize| numbers("c", &(0..rows).map(|r| 0.5 + 1e-10 * (r * r % 997) as f64).collect::<Vec<_>>());
+    // Values that are clamped.
+    let distant = |rows: usize| numbers("c", &(0..rows).map(|r| 1e20 * (r % 17) as f64).collect::<Vec<_>>());
+    // More categories that differ than fit a byte.
+    let many = |rows: usize| -> Vec<_> {
+        let column = |c: usize| codes(&format!("m{c}"), 300, &(0..rows).map(|r| (r % 300) as u32).collect::<Vec<_>>());
+        (0..300).map(column).collect()
+    };
+    let mut table = |rows: usize, kind: usize, scale: bool| {
+        let x: Vec<f64> = (0..rows).map(|_| (4.0 * lookalike_core::uniform(&mut rng)).floor() / 4.0).collect();
+        let unit = |c: Vec<f64>| numbers("c", &c.iter().enumerate().map(|(r, _)| (r % 2) as f64).collect::<Vec<_>>());
+        let mut columns = vec![numbers("x", &x)];
+        match kind {
+            0 if scale => columns.push(numbers("c", &vec![-1.0; rows])),
+            0 => columns.push(hashed(rows)),
+            1 => columns.push(folded(rows)),
+            2 if scale => columns.push(unit(x)),
+            2 => columns.push(fine(rows)),
+            3 if scale => columns.push(unit(x)),
+            3 => columns.push(distant(rows)),
+            _ => columns.extend(many(rows)),
+        }
+        frame(columns)
+    };
+    for kind in 0..5 {
+        let (scale, queries, references) = (table(64, kind, true), table(40, kind, false), table(rows, kind, false));
+        for metric in METRICS {
+            let space = Space::fit(metric, &[&scale]).unwrap();
+            let [q, r] = [&queries, &references].map(|frame| space.encode(frame, &job).unwrap());
+            let sorted = sorted(metric, &scale, &queries, &references, false);
+            for share in [10, 50, 90, 99] {
+                // A radius between two distances, or at one.
+                let radii: Vec<f64> =
+                    sorted.iter().map(|all| all[rows * share / 100].0 * [1.0, 1.0 + 1e-12][share % 20 / 10]).collect();
+                for plan in plans() {
+                    let found = within_by(plan, &space, &q, &r, &radii, options, &job).unwrap();
+                    assert_counts(&found, &sorted, &radii, &format!("kind {kind} {metric:?} {plan:?}"));
+                }
             }
         }
     }
