@@ -73,7 +73,7 @@ def numbers(rows, columns, is_example):
             if is_example:
                 for file, table in zip(files, (queries, references)):
                     table.astype("<f4").tofile(file)
-                cpu, out = child(OURS, *files, str(columns), "euclidean", "0")
+                cpu, out = child(OURS, *files, str(columns), "euclidean", "1")
                 return cpu, json.loads(out)["sum"]
             for file, table in zip(files, (queries, references)):
                 pd.DataFrame(table, columns=[f"c{c}" for c in range(columns)]).to_parquet(f"{file}.parquet")

@@ -13,7 +13,7 @@ use std::time::Instant;
 use lookalike_core::{Error, Frame, Job, Options, Result};
 
 use crate::targets::{sample, split_reference};
-use crate::{Attack, Evidence, Metric, Trainer};
+use crate::{Attack, Evidence, InferenceMethod, Metric, Trainer};
 use finding::judge;
 pub use finding::{Finding, Verdict};
 
@@ -52,6 +52,8 @@ pub struct ReportParams {
     pub columns_b: Vec<String>,
     /// Columns to infer from all others; each in turn where empty.
     pub secrets: Vec<String>,
+    /// Ways to infer them.
+    pub methods: Vec<InferenceMethod>,
     /// Probability of calling a clean release leaky.
     pub alpha: f64,
     /// Keys everything that is drawn.

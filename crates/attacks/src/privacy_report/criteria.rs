@@ -4,8 +4,8 @@ use lookalike_core::{Frame, Job, Result, Role};
 
 use super::{Finding, Release, ReportParams};
 use crate::{
-    AttackOutcome, InferenceMethod, InferenceParams, LinkabilityParams, SinglingOutMode, SinglingOutParams,
-    attribute_inference, fisher_exact, linkability, singling_out,
+    AttackOutcome, InferenceParams, LinkabilityParams, SinglingOutMode, SinglingOutParams, attribute_inference,
+    fisher_exact, linkability, singling_out,
 };
 
 const SINGLES_OUT: &str = "holds the synthetic rows, and looks for conditions that only one person fulfils";
@@ -67,7 +67,7 @@ pub(super) fn findings(release: &Release<'_>, params: &ReportParams, job: &Job) 
         let attack = InferenceParams {
             secret: secret.clone(),
             known: names.iter().filter(|name| *name != secret).map(|name| name.to_string()).collect(),
-            methods: vec![InferenceMethod::Nearest],
+            methods: params.methods.clone(),
             max_targets,
             metric: params.metric,
             seed: params.seed,

@@ -29,6 +29,7 @@ fn params(seed: u64) -> ReportParams {
         columns_a: vec![],
         columns_b: vec![],
         secrets: vec![],
+        methods: vec![InferenceMethod::Nearest, InferenceMethod::Learned],
         alpha: 0.05,
         seed,
     }

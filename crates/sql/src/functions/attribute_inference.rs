@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use lookalike_attacks::{InferenceMethod, InferenceParams, Metric, attribute_inference};
-use lookalike_core::{Default, EncodeSpec, Error, Job, ParamKind, ParamSpec, Result, closest, list_names};
+use lookalike_core::{Default, EncodeSpec, Error, Job, Options, ParamKind, ParamSpec, Result, closest, list_names};
 
 use super::common::{IDENTIFIERS, PRIVACY_UNIT, SEED, distinct, require_column};
 use super::risk::{CONFIDENCE, MAX_TARGETS, RELATIONS, encoding, run, schema, wants};
@@ -24,7 +24,7 @@ const KNOWN: ParamSpec = ParamSpec {
     purpose: "Columns that the attacker knows.",
 };
 
-const METHOD: ParamSpec = ParamSpec {
+pub(super) const METHOD: ParamSpec = ParamSpec {
     name: "method",
     kind: ParamKind::Names,
     default: Default::Unset("all methods"),
@@ -80,7 +80,7 @@ impl TableFunction for AttributeInference {
     }
 
     fn schema(&self, call: &Call) -> Result<SchemaRef> {
-        methods(call)?;
+        methods(&call.options, &InferenceMethod::ALL)?;
         encoding(call, columns(call)?)?;
         Ok(schema())
     }
@@ -94,7 +94,7 @@ impl TableFunction for AttributeInference {
             params: InferenceParams {
                 secret: call.options.text("secret").unwrap_or_default().to_string(),
                 known: call.options.names("known"),
-                methods: methods(call)?,
+                methods: methods(&call.options, &InferenceMethod::ALL)?,
                 tolerance: float("tolerance"),
                 tau: float("tau"),
                 metric: Metric::from_name(&call.options.choice("metric").unwrap_or_default())?,
@@ -135,11 +135,12 @@ fn columns(call: &Call) -> Result<Option<Vec<String>>> {
     Ok(Some(known))
 }
 
-fn methods(call: &Call) -> Result<Vec<InferenceMethod>> {
-    let names = call.options.names("method");
+/// The methods that option `method` names, or the usual ones.
+pub(super) fn methods(options: &Options, usual: &[InferenceMethod]) -> Result<Vec<InferenceMethod>> {
+    let names = options.names("method");
     if names.is_empty() {
-        return match call.options.get("method") {
-            None => Ok(InferenceMethod::ALL.to_vec()),
+        return match options.get("method") {
+            None => Ok(usual.to_vec()),
             Some(_) => Err(Error::argument("option 'method' is empty, allowed is at least one name")),
         };
     }

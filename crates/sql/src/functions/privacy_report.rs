@@ -5,9 +5,10 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::concat;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use lookalike_attacks::{ATTACKS, Finding, Metric, Release, ReportParams, Trainer, privacy_report};
+use lookalike_attacks::{ATTACKS, Finding, InferenceMethod, Metric, Release, ReportParams, Trainer, privacy_report};
 use lookalike_core::{Default, EncodeSpec, Error, Job, Options, ParamKind, ParamSpec, Result};
 
+use super::attribute_inference::{METHOD, methods};
 use super::common::{
     COLUMNS, IDENTIFIERS, PRIVACY_UNIT, SEED, common_types, comparison, distinct, options_of, refuse_unused,
     require_column,
@@ -18,11 +19,14 @@ use super::trainer::{self, ModelTrainer};
 use crate::exec::encode_together;
 use crate::function::{Batches, Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
 
+/// Ways to infer a secret, when the call names none.
+const METHODS: [InferenceMethod; 2] = [InferenceMethod::Nearest, InferenceMethod::Learned];
+
 /// PRIVACY_REPORT as a table function.
 #[derive(Debug)]
 pub struct PrivacyReport;
 
-const OPTIONS: [ParamSpec; 6] = [
+const OPTIONS: [ParamSpec; 7] = [
     ParamSpec {
         name: "model",
         kind: ParamKind::Text,
@@ -35,6 +39,7 @@ const OPTIONS: [ParamSpec; 6] = [
         default: Default::Unset("each compared column in turn"),
         purpose: "Columns to infer from all others.",
     },
+    ParamSpec { default: Default::Unset("nearest and learned"), ..METHOD },
     ParamSpec {
         name: "columns_a",
         kind: ParamKind::Names,
@@ -155,6 +160,7 @@ fn plan(call: &Call) -> Result<Battery> {
         )));
     }
     trainer::model_options(options)?;
+    methods(options, &METHODS)?;
     let specs = comparison(call, "train", &["synthetic"])?;
     let train = call.required("train")?;
     for option in ["secrets", "columns_a", "columns_b"] {
@@ -221,6 +227,7 @@ impl Operation for Battery {
             columns_a: options.names("columns_a"),
             columns_b: options.names("columns_b"),
             secrets: options.names("secrets"),
+            methods: methods(options, &METHODS)?,
             alpha: options.float("alpha").unwrap_or_default(),
             seed: self.seed,
         };
