@@ -3,6 +3,7 @@
 //! Canaries are rows of random values, planted among the training rows. A generator that learns the population finds them no
 //! likelier than other random rows made in the same way; one that memorises does (Carlini et al. 2019, The Secret Sharer).
 
+use std::f64::consts::LOG2_E;
 use std::sync::Arc;
 
 use lookalike_core::{Domain, Error, Frame, Job, Result, Streams, Units, Values, below, uniform};
@@ -35,13 +36,14 @@ pub struct ExposureParams {
 /// One canary.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Canary {
-    /// Perplexity or distance: lower is better known.
+    /// Negative log likelihood in nats, or distance: lower is better known.
     pub score: f64,
     /// 1 plus the number of references with at most this score: ties favour the reference.
     pub rank: usize,
     /// log2 M - log2 rank, in bits.
     pub exposure: f64,
-    /// -log2 of the probability of at most this score under a skew-normal fitted to the references' scores.
+    /// -log2 of the probability of at most this score under a skew-normal fitted to the references' scores, in bits; `None`
+    /// where none is fitted or the score is infinite.
     pub extrapolated: Option<f64>,
     /// rank / (M + 1): uniform, or above, when the canary is no better known than a reference.
     pub p_value: f64,
@@ -63,8 +65,8 @@ pub struct Exposure {
     pub reason: Option<&'static str>,
 }
 
-/// Mean exposure in bits of canaries that nobody remembers.
-pub const NULL_EXPOSURE: f64 = std::f64::consts::LOG2_E;
+/// Mean exposure in bits of canaries that nobody remembers, among many references: the mean of -log2 of a uniform variable.
+pub const NULL_EXPOSURE: f64 = LOG2_E;
 
 /// Plants canaries among the training rows, trains the generator on both, and ranks every canary among references.
 ///
@@ -144,7 +146,7 @@ fn rank(scores: &[f64], mut references: Vec<f64>, method: ExposureMethod) -> Exp
             score,
             rank,
             exposure: libm::log2(size) - libm::log2(rank as f64),
-            extrapolated: fit.filter(|_| score.is_finite()).map(|f| 0.0 - f.log_cdf(score) * NULL_EXPOSURE),
+            extrapolated: fit.filter(|_| score.is_finite()).map(|f| 0.0 - f.log_cdf(score) * LOG2_E),
             p_value: rank as f64 / (size + 1.0),
         }
     };

@@ -1,8 +1,8 @@
 //! Membership inference: how well can an attacker who holds the synthetic rows tell training rows from others?
 //!
 //! An attack gives every target a score, higher for those it takes for members. Attackers hold the synthetic rows and
-//! perhaps reference rows of the same population; scales and encodings come from these two alone, never from the
-//! targets. [`crate::MiaSummary`] turns scores and the truth into figures.
+//! perhaps reference rows of the same population and the training algorithm; scales and encodings come from the rows that
+//! they hold alone, never from the targets. [`crate::MiaSummary`] turns scores and the truth into figures.
 
 mod dcr;
 mod dcr_diff;
@@ -59,9 +59,9 @@ pub trait Attack: Send + Sync {
     ///
     /// The frames were encoded together; `options` were checked against [`Attack::params`]. All targets come in one
     /// call, members and others in no order that means anything, so that a threshold taken from them tells nothing.
-    /// Scores do not depend on the order of any rows; those of attacks that train generators depend on who else is among
-    /// the targets. `seed` is for attacks that draw. A target that is itself among
-    /// the reference rows is not recognised: leave it out there, as [`crate::split_reference`] does.
+    /// Scores do not depend on the order of any rows; those of attacks that train generators, and of `monte_carlo` with its
+    /// usual radius, depend on who else is among the targets. `seed` is for attacks that draw. A target that is itself
+    /// among the reference rows is not recognised: leave it out there, as [`crate::split_reference`] does.
     ///
     /// Fails (argument) when the attack needs reference rows or a trainer and gets none, (data) when a relation it
     /// needs is empty.

@@ -1,6 +1,7 @@
 //! The whole battery on one release: every attack that the relations allow, with intervals, with tests that are corrected
 //! for their number, and with what each finding means and does not mean.
 
+mod common;
 mod criteria;
 mod finding;
 mod membership;
@@ -11,7 +12,7 @@ use std::time::Instant;
 
 use lookalike_core::{Error, Frame, Job, Options, Result};
 
-use crate::targets::{common_rows, sample, split_reference};
+use crate::targets::{sample, split_reference};
 use crate::{Attack, Evidence, InferenceMethod, Metric, Trainer};
 use finding::judge;
 pub use finding::{Finding, Verdict};
@@ -94,7 +95,7 @@ pub fn privacy_report(release: &Release<'_>, params: &ReportParams, job: &Job) -
         }
     };
     let targets = Targets { members: &members, others: &others, text };
-    let mut findings = common(release, job)?;
+    let mut findings = common::findings(release, job)?;
     findings.extend(timed("similarity_ms", job, || similarity::findings(release, params, job))?);
     findings.extend(timed("membership_ms", job, || membership::findings(&targets, &evidence, params, job))?);
     findings.extend(timed("criteria_ms", job, || criteria::findings(release, params, job))?);
@@ -103,52 +104,6 @@ pub fn privacy_report(release: &Release<'_>, params: &ReportParams, job: &Job) -
     }
     judge(&mut findings, params.alpha);
     Ok(findings)
-}
-
-/// Rows that relations have in common, and what they do to the findings that follow; warns where there are any.
-fn common(release: &Release<'_>, job: &Job) -> Result<Vec<Finding>> {
-    let (train, holdout, reference) = (release.train, release.holdout, release.reference);
-    let pairs = [
-        (
-            "train_rows_in_holdout",
-            Some(holdout),
-            train,
-            "by chance, or because the holdout holds people of train: what is known of them counts on both sides, so all \
-             findings that compare the two are too small",
-        ),
-        (
-            "train_rows_in_reference",
-            reference,
-            train,
-            "by chance, or because the attacker's rows are training rows: attacks that compare with them take members for \
-             others, so these findings are too small",
-        ),
-        (
-            "holdout_rows_in_reference",
-            reference,
-            holdout,
-            "by chance, or because the attacker's rows are targets: attacks that compare with them know them for others, \
-             so these findings are too large",
-        ),
-    ];
-    let mut found = vec![];
-    for (figure, others, rows, effect) in pairs {
-        let Some(others) = others else { continue };
-        let count = common_rows(rows, others, job)?;
-        let mut caveat = format!("of {} rows, by all compared columns", rows.rows());
-        if count > 0 {
-            caveat = format!("{caveat}: {effect}");
-            job.warn(&format!("{figure}: {count} {caveat}"));
-        }
-        found.push(Finding {
-            value: Some(count as f64),
-            threat_model: "none: whoever counts these rows holds all relations",
-            targets: "all".into(),
-            caveat,
-            ..Finding::new("all", "data", figure)
-        });
-    }
-    Ok(found)
 }
 
 /// Runs a part and counts its milliseconds.

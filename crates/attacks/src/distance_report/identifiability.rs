@@ -21,7 +21,8 @@ pub(super) fn figures(tables: &Tables<'_>, job: &Job) -> Result<Vec<DistanceFigu
     let train = identified(&tables.train)?;
     let estimate = share_estimate(&tables.train.points, &train, seed, job)?;
     let mut note = "share of training rows nearer to a synthetic row than to any row of another training person, columns \
-                    weighted by 1/entropy (ADS-GAN, Yoon et al. 2020; their parts as in metric); about 1/2 without any leakage"
+                    weighted by 1/entropy (ADS-GAN, Yoon et al. 2020; their parts as in metric); without any leakage about \
+                    1/2 with as many synthetic as training rows, more with more"
         .to_string();
     if scale.columns.is_empty() {
         note += "; NULL: every column is constant in train";

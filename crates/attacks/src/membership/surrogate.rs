@@ -25,7 +25,7 @@ impl Attack for SurrogateAttack {
     }
 
     fn source(&self) -> &'static str {
-        "Hayes et al. 2019, LOGAN (PoPETs), black-box ( a local model of generated rows), \
+        "Hayes et al. 2019, LOGAN (PoPETs), black-box (a local model of generated rows), \
          https://arxiv.org/abs/1705.07663"
     }
 

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// What the attacker is after: `similarity`, `membership`, `singling_out`, `linkability`, `attribute_inference`,
-    /// `memorisation`, or `all` for what sums up.
+    /// `memorisation`, or `all` for what concerns all of these.
     pub criterion: &'static str,
     /// The attack, by the name it has elsewhere.
     pub attack: String,
