@@ -10,7 +10,7 @@ mod similarity;
 
 use std::time::Instant;
 
-use lookalike_core::{Error, Frame, Job, Options, Result};
+use lookalike_core::{Error, ErrorKind, Frame, Job, Options, Result};
 
 use crate::targets::{sample, split_reference};
 use crate::{Attack, Evidence, InferenceMethod, Metric, Trainer};
@@ -104,6 +104,15 @@ pub fn privacy_report(release: &Release<'_>, params: &ReportParams, job: &Job) -
     }
     judge(&mut findings, params.alpha);
     Ok(findings)
+}
+
+/// The result of an attack, or why these rows do not allow it: one attack that cannot be run leaves the others.
+fn measured<T>(result: Result<T>) -> Result<std::result::Result<T, String>> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) if error.kind() == ErrorKind::Data => Ok(Err(error.message().to_string())),
+        Err(error) => Err(error),
+    }
 }
 
 /// Runs a part and counts its milliseconds.

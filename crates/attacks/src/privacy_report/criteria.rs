@@ -1,11 +1,14 @@
 //! The three criteria of Opinion 05/2014: singling out, linkability and inference, on training rows and on the holdout.
 
-use lookalike_core::{Frame, Job, Result, Role};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Finding, Release, ReportParams};
+use lookalike_core::{Frame, Job, Result, Role};
+use rayon::prelude::*;
+
+use super::{Finding, Release, ReportParams, measured};
 use crate::{
-    AttackOutcome, InferenceParams, LinkabilityParams, SinglingOutMode, SinglingOutParams, attribute_inference,
-    fisher_exact, linkability, singling_out,
+    AttackOutcome, InferenceMethod, InferenceParams, LinkabilityParams, SinglingOutMode, SinglingOutParams,
+    attribute_inference, fisher_exact, linkability, singling_out,
 };
 
 const SINGLES_OUT: &str = "holds the synthetic rows, and looks for conditions that only one person fulfils";
@@ -34,13 +37,14 @@ pub(super) fn findings(release: &Release<'_>, params: &ReportParams, job: &Job) 
             columns_per_query: names.len().min(3),
             seed: params.seed,
         };
-        let outcome = singling_out(synthetic, train, control, attack, &inner)?;
-        let finding = Finding {
-            threat_model: SINGLES_OUT,
-            targets: format!("{} conditions", outcome.train.attempts),
-            ..Finding::new("singling_out", outcome.attack, "risk")
-        };
-        found.push(judged(&outcome, finding));
+        let finding = Finding { threat_model: SINGLES_OUT, ..Finding::new("singling_out", mode.name(), "risk") };
+        found.push(match measured(singling_out(synthetic, train, control, attack, &inner))? {
+            Ok(outcome) => {
+                let targets = format!("{} conditions", outcome.train.attempts);
+                judged(&outcome, Finding { targets, ..finding })
+            }
+            Err(caveat) => Finding { targets: "no conditions".into(), caveat, ..finding },
+        });
     }
     let halves = if params.columns_a.is_empty() && params.columns_b.is_empty() {
         let (a, b) = names.split_at(names.len() / 2);
@@ -56,33 +60,46 @@ pub(super) fn findings(release: &Release<'_>, params: &ReportParams, job: &Job) 
     } else {
         let (metric, seed) = (params.metric, params.seed);
         let attack = LinkabilityParams { columns_a, columns_b, neighbours: 1, metric, max_targets, seed };
-        found.push(judged(&linkability(synthetic, train, control, &attack, &inner)?, finding));
+        found.push(match measured(linkability(synthetic, train, control, &attack, &inner))? {
+            Ok(outcome) => judged(&outcome, finding),
+            Err(caveat) => Finding { caveat, ..finding },
+        });
     }
     let secrets: Vec<String> = match params.secrets.is_empty() {
         true => names.iter().map(|name| name.to_string()).collect(),
         false => params.secrets.clone(),
     };
-    for (i, secret) in secrets.iter().enumerate().filter(|_| names.len() > 1) {
-        job.progress("secrets", i as u64, secrets.len() as u64);
-        let attack = InferenceParams {
-            secret: secret.clone(),
-            known: names.iter().filter(|name| *name != secret).map(|name| name.to_string()).collect(),
-            methods: params.methods.clone(),
-            max_targets,
-            metric: params.metric,
-            seed: params.seed,
-            tolerance: 0.05,
-            tau: 1.0,
+    let done = AtomicU64::new(0);
+    let infer = |secret: &String| -> Result<Vec<Finding>> {
+        let finding = |attack: &str| Finding {
+            threat_model: INFERS,
+            targets: targets(train),
+            ..Finding::new("attribute_inference", attack, format!("risk of {secret}"))
         };
-        let outcomes = attribute_inference(synthetic, train, control, &attack, &inner)?;
-        found.extend(outcomes.iter().map(|outcome| {
-            let finding = Finding {
-                threat_model: INFERS,
-                targets: targets(train),
-                ..Finding::new("attribute_inference", outcome.attack, format!("risk of {secret}"))
+        let known = names.iter().filter(|name| *name != secret).map(|name| name.to_string()).collect();
+        let of_method = |method: &InferenceMethod| -> Result<Vec<Finding>> {
+            let attack = InferenceParams {
+                secret: secret.clone(),
+                known: Vec::clone(&known),
+                methods: vec![*method],
+                max_targets,
+                metric: params.metric,
+                seed: params.seed,
+                tolerance: 0.05,
+                tau: 1.0,
             };
-            judged(outcome, finding)
-        }));
+            Ok(match measured(attribute_inference(synthetic, train, control, &attack, &inner))? {
+                Ok(outcomes) => outcomes.iter().map(|outcome| judged(outcome, finding(outcome.attack))).collect(),
+                Err(caveat) => vec![Finding { caveat, ..finding(method.name()) }],
+            })
+        };
+        let found: Vec<Vec<Finding>> = params.methods.iter().map(of_method).collect::<Result<_>>()?;
+        job.progress("secrets", done.fetch_add(1, Ordering::Relaxed) + 1, secrets.len() as u64);
+        Ok(found.into_iter().flatten().collect())
+    };
+    if names.len() > 1 {
+        let all: Vec<Vec<Finding>> = secrets.par_iter().map(infer).collect::<Result<_>>()?;
+        found.extend(all.into_iter().flatten());
     }
     Ok(found)
 }

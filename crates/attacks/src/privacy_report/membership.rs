@@ -2,7 +2,7 @@
 
 use lookalike_core::{Frame, Job, Result};
 
-use super::{Finding, ReportParams, Targets};
+use super::{Finding, ReportParams, Targets, measured};
 use crate::mia::sorted_keys;
 use crate::statistics::{Auc, Roc, normal_quantile};
 use crate::{Attack, Evidence, score_units, vulnerability, vulnerability_deciles};
@@ -40,12 +40,17 @@ pub(super) fn findings(
     let (mut found, mut strongest) = (vec![], Strongest::None);
     for (i, (attack, options)) in params.attacks.iter().enumerate() {
         job.progress("membership attacks", i as u64, params.attacks.len() as u64);
-        let of_rows = attack.score(&rows, evidence, options, params.seed, job)?;
-        let scores = score_units(&rows, &of_rows)?;
         let finding = |figure: &str| Finding {
             threat_model: threat_model(*attack),
             targets: targets.text.clone(),
             ..Finding::new("membership", attack.name(), figure)
+        };
+        let scores = match measured(attack.score(&rows, evidence, options, params.seed, job))? {
+            Ok(of_rows) => score_units(&rows, &of_rows)?,
+            Err(caveat) => {
+                found.push(Finding { caveat, ..finding("auc") });
+                continue;
+            }
         };
         let all = Scored::new(&scores, members, |_| true);
         found.push(all.area(finding("auc"), "an average over all targets, blind to copies of a few"));

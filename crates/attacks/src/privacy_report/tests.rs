@@ -178,3 +178,21 @@ fn half_a_holdout_counts_the_persons_it_has() {
     let auc = found.iter().find(|f| f.figure == "auc").unwrap();
     assert_eq!(auc.targets, "at most 4 drawn from 40 and 5");
 }
+
+#[test]
+fn an_attack_that_cannot_be_run_leaves_the_others() {
+    // A column without values and one with one value beside two that vary.
+    let people = |seed| {
+        let rows = pairs(60, seed);
+        let columns = vec![numbers("none", &[f64::NAN; 60]), codes("same", 1, &[0; 60])];
+        frame(rows.columns().iter().cloned().chain(columns).collect())
+    };
+    let [train, holdout, synthetic] = [1, 2, 3].map(people);
+    let found = report(&train, &holdout, &synthetic, 1);
+    for (figure, attack) in [("risk of none", "nearest"), ("risk of same", "nearest"), ("risk of none", "learned")] {
+        let finding = found.iter().find(|f| f.figure == figure && f.attack == attack).unwrap();
+        assert!(finding.p_value.is_none_or(|p| p == 1.0) && !finding.caveat.is_empty(), "{finding:?}");
+    }
+    assert!(found.iter().filter(|f| f.criterion == "membership").all(|f| !f.value.is_some_and(f64::is_nan)));
+    assert!(found.iter().any(|f| f.figure == "risk of c0" && f.value.is_some()));
+}
