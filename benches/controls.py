@@ -7,7 +7,8 @@ requirements: numpy, pandas, pyarrow
 
 For every seed, three disjoint samples of Adult of so many rows each, and from them a release of as many rows:
   fresh         the third sample: rows of the same population, nothing to find
-  independent   SYNTHESIZE(training rows, model => 'independent'): smoothed marginals and nothing else
+  strangers     SYNTHESIZE(the third sample, model => 'independent'): smoothed marginals of people who are no targets
+  independent   SYNTHESIZE(training rows, model => 'independent'): smoothed marginals of the training rows and nothing else
   shuffled      every column of the training rows shuffled by itself: no row is anybody's, but every value is, and fnlwgt names
                 its person
   leak_1        1 % of the training rows verbatim among fresh ones; leak_5 and leak_20 likewise
@@ -24,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 ROOT = os.environ.get("LOOKALIKE_DATA", "../shared/data")
-CLEAN, LEAKY = ["fresh", "independent"], ["shuffled", "leak_1", "leak_5", "leak_20", "smote", "copy"]
+CLEAN, LEAKY = ["fresh", "strangers"], ["independent", "shuffled", "leak_1", "leak_5", "leak_20", "smote", "copy"]
 
 
 def samples(table, rows, seed):
@@ -67,11 +68,14 @@ def report(args, table, name, rows, seed):
     train, holdout, fresh = samples(table, rows, seed)
     with tempfile.TemporaryDirectory() as folder:
         parts = dict(train=train, holdout=holdout)
-        if name != "independent":
+        by_model = dict(strangers=fresh, independent=train).get(name)
+        if by_model is None:
             parts["synthetic"] = release(name, train, fresh, seed)
+        else:
+            by_model.to_parquet(f"{folder}/learned.parquet", index=False)
         for role, part in parts.items():
             part.to_parquet(f"{folder}/{role}.parquet", index=False)
-        made = f"synthesize('{folder}/train.parquet', model => 'independent', seed => {seed})"
+        made = f"synthesize('{folder}/learned.parquet', model => 'independent', seed => {seed})"
         relations = ", ".join(f"'{folder}/{role}.parquet'" if role in parts else made for role in ("train", "holdout", "synthetic"))
         sql = f"SELECT * FROM privacy_report({relations}, seed => {seed}{args.options})"
         out = subprocess.run([args.shell, "-q", "--format", "csv", "-c", sql], check=True, capture_output=True, text=True)
