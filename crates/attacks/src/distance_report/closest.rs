@@ -2,7 +2,7 @@
 
 use lookalike_core::{Job, Result};
 
-use super::measure::{mean, mean_estimate, quantile, quantile_interval, share_estimate, sorted, standard_error};
+use super::measure::{mean, mean_estimate, quantile, quantile_interval, share_estimate, sorted};
 use super::{DistanceFigure, NO_HOLDOUT, Side, Tables};
 use crate::{Neighbour, normal_p_value, share_p_value};
 
@@ -128,12 +128,12 @@ fn shares(tables: &Tables<'_>, job: &Job) -> Result<Vec<DistanceFigure>> {
             note += "; p_value NULL: there are ties and the sizes differ, which moves the null value towards 1/2";
             None
         }
-        (Some(_), Some(null)) if points.units().is_none() => {
-            Some(share_p_value(closer.iter().sum(), closer.len() as u64, null))
-        }
-        (Some(e), Some(null)) => Some(normal_p_value(e.value, null, standard_error(e))).filter(|p| !p.is_nan()),
+        (Some(_), Some(_)) => share_test(&tables.train, holdout),
         _ => None,
     };
+    if p_value.is_none() && !(ties && null != Some(0.5)) {
+        note += "; p_value NULL: it needs ten people on either side";
+    }
     let protection = mean(points, &strictly).map(|s| (2.0 * (1.0 - s)).min(1.0));
     Ok(vec![
         DistanceFigure::new("dcr_share", mean(points, &closer), note)
@@ -154,6 +154,29 @@ fn shares(tables: &Tables<'_>, job: &Job) -> Result<Vec<DistanceFigure>> {
         )
         .expecting(null.map(|n| (2.0 * (1.0 - n)).min(1.0))),
     ])
+}
+
+/// One-sided p-value of the share of synthetic rows nearer to the training rows, when who of the real people was trained
+/// on is exchangeable: each carries as many synthetic rows as are nearest to it, and the variance is that of drawing so
+/// many of them without putting back. Synthetic rows that crowd around one person count as the one accident they are.
+fn share_test(train: &Side<'_>, holdout: &Side<'_>) -> Option<f64> {
+    let [mut ours, mut theirs] = [train, holdout].map(|side| vec![0.0f64; side.frame.unit_count()]);
+    let person = |side: &Side<'_>, row: u32| side.frame.units().map_or(row, |u| u.codes[row as usize]) as usize;
+    for (t, h) in train.of_synthetic.iter().zip(&holdout.of_synthetic) {
+        let weight = flag(t.distance < h.distance) + flag(t.distance == h.distance) / 2.0;
+        ours[person(train, t.row)] += weight;
+        theirs[person(holdout, h.row)] += 1.0 - weight;
+    }
+    let (m, n, rows) = (ours.len() as f64, theirs.len() as f64, train.of_synthetic.len() as f64);
+    if m.min(n) < 10.0 {
+        return None;
+    }
+    let all = m + n;
+    // Weights are halves, so that the sums are exact in any order.
+    let squares: f64 = ours.iter().chain(&theirs).map(|w| w * w).sum();
+    let variance = m * n / (all * all * (all - 1.0)) * (all * squares - rows * rows);
+    let p_value = normal_p_value(ours.iter().sum(), rows * m / all, variance.max(0.0).sqrt());
+    Some(p_value).filter(|p| !p.is_nan())
 }
 
 fn ratio(tables: &Tables<'_>) -> DistanceFigure {

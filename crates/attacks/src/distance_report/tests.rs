@@ -62,11 +62,9 @@ fn a_tiny_table_by_hand() {
         assert!(beside.map_or(figure.holdout.is_none(), |b| near(figure.holdout, b)), "{name}: {figure:?}");
     }
     assert_eq!(named(&figures, "dcr_share").null_value, Some(0.5));
-    // Three of three at 1/2, two of two at 1/2.
-    assert!(
-        near(named(&figures, "dcr_share").p_value, 0.125)
-            && near(named(&figures, "identical_match_share").p_value, 0.25)
-    );
+    // Two of two at 1/2; too few people for the test of the share.
+    assert!(near(named(&figures, "identical_match_share").p_value, 0.25));
+    assert!(named(&figures, "dcr_share").p_value.is_none() && named(&figures, "dcr_share").note.contains("ten people"));
     let tenth = named(&figures, "nndr_10th");
     assert!(tenth.value.is_none() && tenth.note.contains("NULL: fewer than 10"), "{tenth:?}");
 }
@@ -275,4 +273,21 @@ fn missing_figures_say_why() {
     let job = Job::unbounded();
     let error = distance_report(&line(&[1.0]), &line(&[]), None, PARAMS, &job).unwrap_err();
     assert_eq!(error.message(), "train: the relation has no rows to measure distances between");
+}
+
+#[test]
+fn the_test_of_the_share_counts_people_not_rows() {
+    let line = |values: Vec<f64>| frame(vec![numbers("x", &values)]);
+    let train = line((0..10).map(|i| f64::from(10 * i)).collect());
+    let holdout = line((0..10).map(|i| f64::from(10 * i + 5)).collect());
+    let p_value = |synthetic: Vec<f64>| {
+        let figures = report(&line(synthetic), &train, Some(&holdout));
+        named(&figures, "dcr_share").p_value.unwrap()
+    };
+    // One row at each of the ten of train and at two of the holdout: 12 weights of 1 among 20 people, 6 expected, variance
+    // 100 / (400 * 19) * (20 * 12 - 144) = 1.263, so z = 4 / 1.124 = 3.559.
+    let spread = (0..10).map(|i| f64::from(10 * i)).chain([5.0, 15.0]).collect();
+    assert!((p_value(spread) - 1.862e-4).abs() < 1e-6);
+    // Ten rows at one person: one weight of 10, variance 100 / 7600 * (20 * 100 - 100) = 25, so z = 5 / 5 = 1.
+    assert!((p_value(vec![20.0; 10]) - 0.158655).abs() < 1e-6);
 }
