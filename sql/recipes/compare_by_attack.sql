@@ -28,3 +28,5 @@ SELECT attack,
        round(max(f['auc']) FILTER (WHERE release = 'independent'), 3) AS independent,
        round(max(f['auc']) FILTER (WHERE release = 'fresh people'), 3) AS fresh_people
 FROM figures GROUP BY attack ORDER BY attack;
+COPY (SELECT release, attack, f['auc'] AS auc, f['auc_lo'] AS auc_lo, f['auc_hi'] AS auc_hi, f['p_value'] AS p_value FROM figures)
+TO 'target/recipes/compare_by_attack.csv';
