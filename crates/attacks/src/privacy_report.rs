@@ -80,7 +80,7 @@ pub fn privacy_report(release: &Release<'_>, params: &ReportParams, job: &Job) -
     let (others, half) = match release.reference {
         Some(_) => (release.holdout.clone(), None),
         None => {
-            let (scored, reference) = split_reference(release.holdout, params.seed)?;
+            let (scored, reference) = split_reference(release.holdout, params.seed).map_err(|e| e.within("holdout"))?;
             (release.holdout.gather_persons(&scored), Some(release.holdout.gather_persons(&reference)))
         }
     };
