@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use lookalike_attacks::{SinglingOutMode, SinglingOutParams, singling_out};
-use lookalike_core::{Default, EncodeSpec, Job, ParamKind, ParamSpec, Result};
+use lookalike_core::{Default, EncodeSpec, Job, ParamKind, ParamSpec, Result, Role};
 
 use super::common::{COLUMNS, IDENTIFIERS, PRIVACY_UNIT, SEED};
 use super::risk::{CONFIDENCE, RELATIONS, encoding, run, schema, wants};
@@ -31,9 +31,12 @@ const ATTEMPTS: ParamSpec = ParamSpec {
 const COLUMNS_PER_QUERY: ParamSpec = ParamSpec {
     name: "columns_per_query",
     kind: ParamKind::Int { min: 1, max: 1000 },
-    default: Default::Int(3),
+    default: Default::Unset("3, or all where fewer are compared"),
     purpose: "Columns in a multivariate predicate.",
 };
+
+/// Columns in a multivariate predicate when the call does not say.
+const USUAL_WIDTH: usize = 3;
 
 impl TableFunction for SinglingOut {
     fn name(&self) -> &'static str {
@@ -66,13 +69,14 @@ impl TableFunction for SinglingOut {
         let params = |mode| SinglingOutParams {
             mode,
             attempts: size("attempts"),
-            columns_per_query: size("columns_per_query"),
+            columns_per_query: call.options.int("columns_per_query").map_or(USUAL_WIDTH, |n| n as usize),
             seed: call.seed(),
         };
         Ok(Arc::new(Attack {
             specs,
             like,
             attacks: all.into_iter().filter(|m| mode == "both" || m.name() == mode).map(params).collect(),
+            chosen_width: call.options.get("columns_per_query").is_some(),
             confidence: call.options.float("confidence").unwrap_or_default(),
         }))
     }
@@ -83,6 +87,8 @@ struct Attack {
     specs: Vec<EncodeSpec>,
     like: SchemaRef,
     attacks: Vec<SinglingOutParams>,
+    /// Whether the call says how many columns a predicate has; else there are no more than are compared.
+    chosen_width: bool,
     confidence: f64,
 }
 
@@ -93,7 +99,13 @@ impl Operation for Attack {
 
     fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Arc<dyn Output>> {
         run(inputs, self.confidence, job, |train, synthetic, control| {
-            self.attacks.iter().map(|params| singling_out(synthetic, train, control, *params, job)).collect()
+            let compared = train.columns().iter().filter(|c| c.role() != Role::Identifier).count();
+            let most = if self.chosen_width { usize::MAX } else { compared };
+            let attack = |params: &SinglingOutParams| {
+                let columns_per_query = params.columns_per_query.min(most);
+                singling_out(synthetic, train, control, SinglingOutParams { columns_per_query, ..*params }, job)
+            };
+            self.attacks.iter().map(attack).collect()
         })
     }
 }

@@ -62,7 +62,7 @@ impl ModelTrainer {
     /// From the options of a call.
     pub fn of(options: &Options) -> Result<Self> {
         let params = SynthesizeParams {
-            model: options.text("model").unwrap_or("auto").to_lowercase(),
+            model: model(options.text("model").unwrap_or("auto"))?.name().to_string(),
             rows: None,
             seed: 0,
             min_category_count: options.int("min_category_count").map_or(1, |n| n as u32),
