@@ -50,6 +50,6 @@ mod prepare;
 mod rows;
 mod synthesizer;
 
-pub use model::{DEFAULT, FitReport, Fitted, MODELS, Model, model};
+pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;
 pub use synthesizer::{Block, SynthesizeParams, Synthesizer};

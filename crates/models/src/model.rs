@@ -14,6 +14,10 @@ pub trait Model: Sync {
     fn source(&self) -> &'static str;
     /// Its options.
     fn params(&self) -> &'static [ParamSpec];
+    /// Whether its [`Fitted::sample_given`] makes rows around given values; without, they are had by rejection.
+    fn conditions(&self) -> bool {
+        false
+    }
     /// Learns from rows in canonical order. `options` were checked against [`Model::params`]; `seed` keys every random
     /// number drawn while learning. Fails when cancelled, without memory, or on data the model cannot hold.
     fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>>;
@@ -27,6 +31,12 @@ pub trait Fitted: Send + Sync {
     /// are in the domain's units, not yet on its grid ([`lookalike_core::NumberDomain::snap`] puts them there). The
     /// stream alone decides the rows.
     fn sample(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>>;
+    /// So many new rows whose given columns hold the given values: `(column, values)` in ascending order of columns, values
+    /// in the form of [`Fitted::sample`], on the model's own grid and one a row. The other columns are drawn from the model's
+    /// distribution given these. `None` where the model cannot ([`Model::conditions`] is false).
+    fn sample_given(&self, _given: &[(usize, Values)], _rows: usize, _rng: &mut Stream) -> Result<Option<Vec<Values>>> {
+        Ok(None)
+    }
     /// The logarithm of the density of each row under the model, before values are put on their grids; the rows have the
     /// columns of the training rows. Categories, NULLs and numbers of a share of their own count with their probability,
     /// other numbers with their density in the domain's units; minus infinity for what the model never makes. `None` where
@@ -39,6 +49,21 @@ pub trait Fitted: Send + Sync {
     fn save(&self) -> Result<Vec<u8>>;
     /// What it learned from.
     fn report(&self) -> FitReport;
+    /// How the training of an iterative model went, an entry an epoch; empty for models in closed form.
+    fn history(&self) -> &[Epoch] {
+        &[]
+    }
+}
+
+/// One pass over the training rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Epoch {
+    /// Mean loss over the rows trained on, as the model defines it (see its page).
+    pub loss: f64,
+    /// The same of the rows held out; NaN without such.
+    pub held_out: f64,
+    /// Seconds since the training began; NaN in a model that was loaded.
+    pub seconds: f64,
 }
 
 /// What a model learned from.
