@@ -16,6 +16,8 @@ pub trait Host: Send + Sync {
     fn count(&self, counter: &'static str, n: usize);
     /// Says how far a long phase has come.
     fn progress(&self, phase: &'static str, done: u64, total: u64);
+    /// Says how the training of a model goes, after each epoch.
+    fn training(&self, _state: &Training) {}
     /// Hands the user a message that the result does not hold, such as that a search was cut short.
     fn warn(&self, _message: &str) {}
     /// A temporary file for `purpose`; an error of kind resources says why there is none. In the system's folder unless
@@ -23,6 +25,23 @@ pub trait Host: Send + Sync {
     fn scratch(&self, _purpose: &str) -> Result<Scratch> {
         Scratch::temporary()
     }
+}
+
+/// How far the training of a model has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Training {
+    /// The epoch that just ended, from 1.
+    pub epoch: u32,
+    /// Epochs at most.
+    pub epochs: u32,
+    /// Mean loss over the rows learned from.
+    pub loss: f64,
+    /// The same over the rows held out; NaN without such.
+    pub held_out: f64,
+    /// Training rows a second.
+    pub rows_per_second: f64,
+    /// Seconds left at this pace, if no early stop comes.
+    pub seconds_left: f64,
 }
 
 struct Unbounded;
@@ -108,6 +127,11 @@ impl Job {
     /// Hands the user a message that the result does not hold, such as that a search was cut short.
     pub fn warn(&self, message: &str) {
         self.host.warn(message);
+    }
+
+    /// Says how the training of a model goes, after each epoch.
+    pub fn training(&self, state: &Training) {
+        self.host.training(state);
     }
 
     /// Says how far a long phase has come.

@@ -38,7 +38,7 @@ pub use column::{CategoryDomain, Column, Domain, IdentifierDomain, MISSING, Numb
 pub use error::{Error, ErrorKind, Result};
 pub use frame::{Frame, Units, bytes_hash, row_hashes};
 pub use guarantee::Guarantee;
-pub use job::{Host, Job, Reservation};
+pub use job::{Host, Job, Reservation, Training};
 pub use options::{Default, Options, ParamKind, ParamSpec, Value, closest, list_names};
 pub use secret::SecretRng;
 pub use spill::{Scratch, SpilledFrame, SpilledRows};

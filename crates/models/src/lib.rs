@@ -45,6 +45,7 @@ mod independent;
 mod linalg;
 mod marginal;
 mod model;
+mod nn;
 mod normal;
 mod prepare;
 mod rows;

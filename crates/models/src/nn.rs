@@ -1,0 +1,39 @@
+//! Neural networks: a small reverse-mode tape of fused layers, optimisers and the training loop that all deep models share.
+//!
+//! - Weights live in one flat vector ([`Params`]); a [`Weight`] is a place in it.
+//! - A [`Tape`] records layers on matrices (rows are records) and sweeps back over them. A layer's forward and backward pass stand
+//!   side by side in one function. Buffers come from a [`Pool`] and go back to it, so that steps allocate little.
+//! - [`gradient`] cuts a batch into a fixed number of shards, runs them in parallel and adds their gradients in order: the
+//!   same bits at any number of threads. Elementwise loops use no fused multiply-add, so they give the same bits at any
+//!   SIMD width; matrix products follow the widest instructions of the machine ([`simd_level`]).
+//! - Everything is generic over [`Real`]: models train in f32, gradients are checked in f64 against finite differences.
+//! - The gradient of a critic with respect to its input, which a gradient penalty differentiates, is built from
+//!   [`Tape::dense_transposed`] and [`Tape::slope`]: for piecewise linear activations that is exact.
+//!
+
+#![allow(dead_code, unused_imports)]
+
+mod attention;
+mod conv;
+mod dense;
+mod elementwise;
+mod gru;
+mod loss;
+mod normalise;
+mod optimise;
+mod params;
+mod real;
+mod tape;
+mod train;
+
+pub(crate) use conv::Image;
+pub(crate) use dense::Activation;
+pub(crate) use loss::Block;
+pub(crate) use optimise::{Adam, Optimiser, RmsProp};
+pub(crate) use params::{Params, Weight};
+pub(crate) use real::{Real, simd_level};
+pub(crate) use tape::{Mat, Pool, SHARDS, Tape, Var, Workers, gradient};
+pub(crate) use train::{Learner, Schedule, train};
+
+#[cfg(test)]
+mod check;

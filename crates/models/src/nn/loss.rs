@@ -1,0 +1,84 @@
+//! Choices: softmax blocks and their cross entropy.
+
+use super::real::wide;
+use super::{Real, Tape, Var};
+
+/// Columns `start..start + size` of a row that are one choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub start: usize,
+    pub size: usize,
+}
+
+/// Turns logits into probabilities; returns the logarithm of the sum of their exponentials.
+pub(super) fn softmax<T: Real>(logits: &mut [T]) -> T {
+    let top = logits.iter().copied().reduce(|a, b| a.at_least(b)).unwrap_or(T::ZERO);
+    wide(|| logits.iter_mut().for_each(|x| *x = (*x - top).exp()));
+    let sum: T = logits.iter().copied().sum();
+    let scale = T::ONE / sum;
+    logits.iter_mut().for_each(|x| *x *= scale);
+    top + sum.ln()
+}
+
+impl<T: Real> Tape<'_, T> {
+    /// Probabilities from logits within each block; columns outside any block stay what they are.
+    pub fn softmax(&mut self, x: Var, blocks: Vec<Block>) -> Var {
+        let (rows, cols) = (self.value(x).rows, self.value(x).cols);
+        let mut y = self.dirty(rows, cols);
+        y.data.copy_from_slice(&self.value(x).data);
+        for row in y.data.chunks_exact_mut(cols.max(1)) {
+            for b in &blocks {
+                softmax(&mut row[b.start..b.start + b.size]);
+            }
+        }
+        let (out, needed) = (self.next(), self.needs(x));
+        self.push(y, needed, move |mut g, sweep| {
+            let y = &sweep.values[out.0];
+            for (r, g) in g.data.chunks_exact_mut(cols.max(1)).enumerate() {
+                for b in &blocks {
+                    let (g, y) = (&mut g[b.start..b.start + b.size], &y.row(r)[b.start..b.start + b.size]);
+                    let mean: T = g.iter().zip(y).map(|(g, y)| *g * *y).sum();
+                    wide(|| g.iter_mut().zip(y).for_each(|(g, y)| *g = *y * (*g - mean)));
+                }
+            }
+            sweep.add(x, g);
+        })
+    }
+
+    /// The sum over blocks of -ln(probability of the target), a column of one figure a row. `targets[r * blocks + b]` counts
+    /// from the start of block b; `u32::MAX` leaves a block out of a row.
+    pub fn cross_entropy(&mut self, x: Var, blocks: Vec<Block>, targets: Vec<u32>) -> Var {
+        let (rows, cols) = (self.value(x).rows, self.value(x).cols);
+        let mut p = self.dirty(rows, cols);
+        p.data.copy_from_slice(&self.value(x).data);
+        let mut y = self.zeros(rows, 1);
+        for (r, row) in p.data.chunks_exact_mut(cols.max(1)).enumerate() {
+            for (b, &target) in blocks.iter().zip(&targets[r * blocks.len()..]) {
+                if target != u32::MAX {
+                    let logits = &mut row[b.start..b.start + b.size];
+                    let logit = logits[target as usize];
+                    y.data[r] += softmax(logits) - logit;
+                }
+            }
+        }
+        // The probabilities become the gradient in place.
+        let needed = self.needs(x);
+        self.push(y, needed, move |g, sweep| {
+            let mut gx = sweep.zeros(rows, cols);
+            for r in 0..rows {
+                for (b, &target) in blocks.iter().zip(&targets[r * blocks.len()..]) {
+                    if target != u32::MAX {
+                        let (p, gx) =
+                            (&p.row(r)[b.start..b.start + b.size], &mut gx.data[r * cols + b.start..][..b.size]);
+                        let g = g.data[r];
+                        wide(|| gx.iter_mut().zip(p).for_each(|(gx, p)| *gx = g * *p));
+                        gx[target as usize] -= g;
+                    }
+                }
+            }
+            sweep.give(g);
+            sweep.give(p);
+            sweep.add(x, gx);
+        })
+    }
+}

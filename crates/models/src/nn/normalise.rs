@@ -1,0 +1,121 @@
+//! Normalisation over a row's columns and over a batch's rows.
+
+use super::tape::Mat;
+use super::{Real, Tape, Var, Weight};
+
+impl<T: Real> Tape<'_, T> {
+    /// Layer normalisation (Ba, Kiros & Hinton 2016): each row to mean 0 and variance 1, then gain (1 x cols) and shift.
+    pub fn layer_norm(&mut self, x: Var, gain: Weight, shift: Weight) -> Var {
+        let (rows, cols) = (self.value(x).rows, self.value(x).cols);
+        let mut centred = self.dirty(rows, cols);
+        let mut scale = Vec::with_capacity(rows);
+        for (z, x) in centred.data.chunks_exact_mut(cols).zip(self.value(x).data.chunks_exact(cols)) {
+            scale.push(standardise(z, x.iter().copied(), cols));
+        }
+        self.gain_and_shift(x, centred, gain, shift, move |g, z, sweep_cols| {
+            for (r, (g, z)) in g.chunks_exact_mut(sweep_cols).zip(z.chunks_exact(sweep_cols)).enumerate() {
+                through(g, z, scale[r], sweep_cols);
+            }
+        })
+    }
+
+    /// Batch normalisation (Ioffe & Szegedy 2015): each column of these rows to mean 0 and variance 1, then gain and shift. The
+    /// rows are those of one shard. Also returns the columns' means and variances, for the running ones that sampling uses.
+    pub fn batch_norm(&mut self, x: Var, gain: Weight, shift: Weight) -> (Var, Vec<(T, T)>) {
+        let (rows, cols) = (self.value(x).rows, self.value(x).cols);
+        let mut centred = self.dirty(rows, cols);
+        let mut scale = vec![];
+        let mut moments = vec![];
+        let mut column = vec![T::ZERO; rows];
+        for c in 0..cols {
+            let input = &self.value(x).data;
+            let mean = input.iter().skip(c).step_by(cols).copied().sum::<T>() * T::of(1.0 / rows.max(1) as f64);
+            let s = standardise(&mut column, input.iter().skip(c).step_by(cols).copied(), rows);
+            moments.push((mean, T::ONE / (s * s) - T::of(EPSILON)));
+            scale.push(s);
+            column.iter().enumerate().for_each(|(r, z)| centred.data[r * cols + c] = *z);
+        }
+        let y = self.gain_and_shift(x, centred, gain, shift, move |g, z, cols| {
+            let (mut gc, mut zc) = (vec![T::ZERO; rows], vec![T::ZERO; rows]);
+            for c in 0..cols {
+                for r in 0..rows {
+                    (gc[r], zc[r]) = (g[r * cols + c], z[r * cols + c]);
+                }
+                through(&mut gc, &zc, scale[c], rows);
+                gc.iter().enumerate().for_each(|(r, v)| g[r * cols + c] = *v);
+            }
+        });
+        (y, moments)
+    }
+
+    /// Batch normalisation with given means and variances: what it is after training.
+    pub fn batch_norm_fixed(&mut self, x: Var, moments: &[(T, T)], gain: Weight, shift: Weight) -> Var {
+        let factor = |(_, variance): &(T, T), gain: T| gain / (*variance + T::of(EPSILON)).sqrt();
+        let (gains, shifts) = (self.weight(gain).to_vec(), self.weight(shift).to_vec());
+        let cols = gains.len();
+        let a = self.constant(1, cols, |a| {
+            a.iter_mut().zip(moments.iter().zip(&gains)).for_each(|(a, (m, g))| *a = factor(m, *g));
+        });
+        let b = self.constant(1, cols, |b| {
+            for (b, ((m, g), s)) in b.iter_mut().zip(moments.iter().zip(&gains).zip(&shifts)) {
+                *b = *s - m.0 * factor(m, *g);
+            }
+        });
+        let scaled = self.mul(x, a);
+        self.add(scaled, b)
+    }
+
+    /// z * gain + shift, where z was made from x; `back` turns a gradient with respect to z into one with respect to x.
+    fn gain_and_shift(
+        &mut self,
+        x: Var,
+        z: Mat<T>,
+        gain: Weight,
+        shift: Weight,
+        back: impl FnOnce(&mut [T], &[T], usize) + 'static,
+    ) -> Var {
+        let (rows, cols) = (z.rows, z.cols);
+        let mut y = self.dirty(rows, cols);
+        let (gains, shifts) = (self.weight(gain), self.weight(shift));
+        for (y, z) in y.data.chunks_exact_mut(cols).zip(z.data.chunks_exact(cols)) {
+            for c in 0..cols {
+                y[c] = z[c] * gains[c] + shifts[c];
+            }
+        }
+        self.push(y, true, move |mut g, sweep| {
+            super::dense::add_column_sums(&mut sweep.weights[shift.range()], &g);
+            let gains = sweep.params.get(gain);
+            let into = &mut sweep.weights[gain.range()];
+            for (g, z) in g.data.chunks_exact_mut(cols).zip(z.data.chunks_exact(cols)) {
+                for c in 0..cols {
+                    into[c] += g[c] * z[c];
+                    g[c] *= gains[c];
+                }
+            }
+            back(&mut g.data, &z.data, cols);
+            sweep.give(z);
+            sweep.add(x, g);
+        })
+    }
+}
+
+/// Added to variances before anything is divided by them.
+const EPSILON: f64 = 1e-5;
+
+/// z = (x - mean) / sd of n values; returns 1 / sd.
+fn standardise<T: Real>(z: &mut [T], x: impl Iterator<Item = T> + Clone, n: usize) -> T {
+    let share = T::of(1.0 / n.max(1) as f64);
+    let mean = x.clone().sum::<T>() * share;
+    let variance = x.clone().map(|x| (x - mean) * (x - mean)).sum::<T>() * share;
+    let scale = T::ONE / (variance + T::of(EPSILON)).sqrt();
+    z.iter_mut().zip(x).for_each(|(z, x)| *z = (x - mean) * scale);
+    scale
+}
+
+/// The gradient with respect to n values from that with respect to their standardised form z.
+fn through<T: Real>(g: &mut [T], z: &[T], scale: T, n: usize) {
+    let share = T::of(1.0 / n.max(1) as f64);
+    let mean = g.iter().copied().sum::<T>() * share;
+    let along = g.iter().zip(z).map(|(g, z)| *g * *z).sum::<T>() * share;
+    g.iter_mut().zip(z).for_each(|(g, z)| *g = scale * (*g - mean - *z * along));
+}

@@ -1,0 +1,151 @@
+//! The numbers networks compute with, and loops over them.
+
+use std::fmt::Debug;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+/// f32 for training, f64 for checking gradients.
+pub(crate) trait Real:
+    Copy
+    + Debug
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + Sum
+    + Neg<Output = Self>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + 'static
+{
+    const ZERO: Self;
+    const ONE: Self;
+    fn of(value: f64) -> Self;
+    fn f64(self) -> f64;
+    fn exp(self) -> Self;
+    fn ln(self) -> Self;
+    fn sqrt(self) -> Self;
+    fn at_least(self, floor: Self) -> Self;
+    fn tanh(self) -> Self {
+        // Exact at the ends: exp saturates, and 2 / infinity is 0.
+        Self::ONE - Self::of(2.0) / ((self + self).exp() + Self::ONE)
+    }
+    fn sigmoid(self) -> Self {
+        Self::ONE / (Self::ONE + (-self).exp())
+    }
+}
+
+impl Real for f32 {
+    const ZERO: f32 = 0.0;
+    const ONE: f32 = 1.0;
+    fn of(value: f64) -> f32 {
+        value as f32
+    }
+    fn f64(self) -> f64 {
+        f64::from(self)
+    }
+    /// Without branches, so that loops over it vectorise: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (the Taylor terms up
+    /// to the sixth), within 2e-7 of the value; saturates at 2^127, and at 0 below -87.3.
+    #[inline(always)]
+    fn exp(self) -> f32 {
+        let x = if self < 88.0 { self } else { 88.0 }; // NaN becomes 88 here and NaN again below.
+        let x = if x > -87.3 { x } else { -87.3 };
+        // Adding and taking away 1.5 * 2^23 rounds to the nearest integer.
+        let magic = 12_582_912.0f32;
+        let n = (x * std::f32::consts::LOG2_E + magic) - magic;
+        let r = (x - n * 0.693_359_4) - n * -2.121_944_4e-4;
+        let p =
+            1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0))))));
+        let scale = f32::from_bits(((n as i32 + 127) as u32) << 23);
+        let y = if self > -87.3 { p * scale } else { 0.0 };
+        if self.is_nan() { self } else { y }
+    }
+    fn ln(self) -> f32 {
+        libm::logf(self)
+    }
+    fn sqrt(self) -> f32 {
+        f32::sqrt(self)
+    }
+    fn at_least(self, floor: f32) -> f32 {
+        if self > floor { self } else { floor }
+    }
+}
+
+impl Real for f64 {
+    const ZERO: f64 = 0.0;
+    const ONE: f64 = 1.0;
+    fn of(value: f64) -> f64 {
+        value
+    }
+    fn f64(self) -> f64 {
+        self
+    }
+    fn exp(self) -> f64 {
+        libm::exp(self)
+    }
+    fn ln(self) -> f64 {
+        libm::log(self)
+    }
+    fn sqrt(self) -> f64 {
+        f64::sqrt(self)
+    }
+    fn at_least(self, floor: f64) -> f64 {
+        if self > floor { self } else { floor }
+    }
+}
+
+/// Runs a loop compiled for the widest vectors of the machine. The compiler fuses no multiplication with an addition, so the
+/// bits are the same at any width.
+#[inline(always)]
+pub(super) fn wide<R>(run: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(run)
+}
+
+/// The widest instructions that matrix products use here: `avx512`, `avx2` (with FMA), `neon` or `portable`. Models trained at
+/// one level have the same bits at the same level.
+pub(crate) fn simd_level() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            return "avx512";
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            return "avx2";
+        }
+        "portable"
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        "neon"
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        "portable"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_of_f32_is_near_that_of_f64() {
+        let mut worst: f64 = 0.0;
+        let mut x = -87.0f32;
+        while x < 88.0 {
+            worst = worst.max((f64::from(Real::exp(x)) / libm::exp(f64::from(x)) - 1.0).abs());
+            x += 0.001_7;
+        }
+        assert!(worst < 3e-7, "{worst}");
+        assert_eq!(Real::exp(f32::NEG_INFINITY), 0.0);
+        assert!(Real::exp(f32::NAN).is_nan());
+        assert!(Real::exp(1000f32) > 1e38);
+        assert_eq!((Real::tanh(50f32), Real::tanh(-50f32), Real::tanh(0f32)), (1.0, -1.0, 0.0));
+        assert_eq!((Real::sigmoid(200f32), Real::sigmoid(0f32)), (1.0, 0.5));
+    }
+}
