@@ -4,6 +4,7 @@ use lookalike_core::{Job, Result};
 use rayon::prelude::*;
 
 use crate::rows::Table;
+use crate::tokens::{Bins, merge, order_by_profile};
 
 /// What the network draws: the tokens of a column, or the bins that the tokens of a number lie in.
 pub(super) struct Variable {
@@ -15,27 +16,40 @@ pub(super) struct Variable {
     pub within: Option<usize>,
     /// Of a variable of bins: the bin of each token of the column.
     pub bin_of: Option<Vec<u32>>,
+    /// Whether neighbouring values are alike: a number.
+    pub is_ordered: bool,
+}
+
+/// What of an earlier variable is asked.
+#[derive(Clone)]
+pub(super) struct Parent {
+    pub variable: usize,
+    /// The group of each of its values; as many as values when it is asked exactly.
+    pub group_of: Vec<u32>,
+    pub groups: usize,
 }
 
 /// A variable in the order of drawing, and what it is drawn given, the most telling first.
 pub(super) struct Choice {
     pub variable: usize,
-    pub parents: Vec<usize>,
+    pub parents: Vec<Parent>,
 }
 
 /// Rows that the structure is learned from; of more, every n-th.
 const ROWS: usize = 1 << 15;
 /// Parents that are tried: so many with the most mutual information.
 const CANDIDATES: usize = 12;
+/// Groups that the values of a parent may be told apart in, besides exactly.
+const GROUPS: [usize; 3] = [2, 4, 8];
 /// Rows that a distribution given less is worth beside the one given more.
-pub(super) const PRIOR_ROWS: f64 = 2.0;
+pub(super) const PRIOR_ROWS: f64 = 4.0;
 /// Nats that another parent has to add.
 const LEAST_GAIN: f64 = 4.0;
 
 /// The order of drawing and the parents of each variable.
 ///
 /// The order is Prim's on the spanning tree of most mutual information (Chow & Liu 1968), bins before the tokens inside
-/// them. Parents are then found greedily among the earlier variables (PrivBayes, algorithm 4): the one that adds most to the
+/// them. Parents, exactly or in groups of values (PrivBayes, section 5.3), are then found greedily among the earlier variables (PrivBayes, algorithm 4): the one that adds most to the
 /// log-likelihood of rows left out of the counts one by one, smoothed as the tables are, as long as one adds enough.
 /// That is the mutual information less what chance would add.
 pub(super) fn learn(variables: &[Variable], table: &Table, max_parents: usize, job: &Job) -> Result<Vec<Choice>> {
@@ -66,12 +80,19 @@ pub(super) fn learn(variables: &[Variable], table: &Table, max_parents: usize, j
         order.push(v);
         order.extend((0..n).filter(|&t| variables[t].within == Some(v)));
     }
+    let views = views(variables, table, job)?;
     let persons_rows = table.rows as f64 / table.unit_count().max(1) as f64;
     let choices = order.par_iter().enumerate().map(|(place, &variable)| {
         let mut candidates: Vec<usize> = order[..place].to_vec();
         candidates.sort_by(|&a, &b| shared(b, variable).total_cmp(&shared(a, variable)));
         candidates.truncate(CANDIDATES);
-        let search = Search { variables, codes: &codes, min: f64::from(table.min_persons.max(1)), own: persons_rows };
+        let search = Search {
+            variables,
+            codes: &codes,
+            views: &views,
+            min: f64::from(table.min_persons.max(1)),
+            own: persons_rows,
+        };
         Ok(Choice { variable, parents: search.parents(variable, &candidates, max_parents, job)? })
     });
     choices.collect()
@@ -97,9 +118,46 @@ fn mutual_information(a: &[u32], size_a: usize, b: &[u32], size_b: usize) -> f64
     (ab - a - b) / n + libm::log(n) - (used - used_a - used_b + 1.0) / (2.0 * n)
 }
 
+/// What may be asked of each variable: its value, or which group that lies in. Numbers are grouped in their order, categories
+/// with those most like them in the other variables.
+fn views(variables: &[Variable], table: &Table, job: &Job) -> Result<Vec<Vec<Parent>>> {
+    let counts: Vec<Vec<u64>> = variables
+        .par_iter()
+        .map(|v| {
+            let mut count = vec![0u64; v.size];
+            v.codes.iter().for_each(|&c| count[c as usize] += 1);
+            count
+        })
+        .collect();
+    let _memory = job.reserve(table.rows * variables.len(), "the profiles of categories")?;
+    let bins: Vec<Bins> = variables.par_iter().zip(&counts).map(|(v, count)| Bins::of_codes(&v.codes, count)).collect();
+    let view = |(v, variable): (usize, &Variable)| {
+        let exactly = Parent { variable: v, group_of: (0..variable.size as u32).collect(), groups: variable.size };
+        let mut views = vec![exactly];
+        if variable.within.is_some() || variable.size <= GROUPS[0] {
+            return Ok(views);
+        }
+        let mut order: Vec<u32> = (0..variable.size as u32).collect();
+        if !variable.is_ordered {
+            let others: Vec<&Bins> = (0..variables.len())
+                .filter(|&o| variables[o].within.is_none() && variables[o].column != variable.column)
+                .map(|o| &bins[o])
+                .collect();
+            order_by_profile(&mut order, &variable.codes, &counts[v], &others, job)?;
+        }
+        for groups in GROUPS.into_iter().filter(|&g| g < variable.size) {
+            views.push(Parent { variable: v, group_of: merge(&order, &counts[v], |_| true, groups), groups });
+        }
+        Ok(views)
+    };
+    variables.par_iter().enumerate().map(view).collect()
+}
+
 struct Search<'a> {
     variables: &'a [Variable],
     codes: &'a [Vec<u32>],
+    /// What may be asked of each variable.
+    views: &'a [Vec<Parent>],
     /// Rows of a cell that is kept.
     min: f64,
     /// Rows that are left out with a row: those of its person.
@@ -107,7 +165,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn parents(&self, variable: usize, candidates: &[usize], most: usize, job: &Job) -> Result<Vec<usize>> {
+    fn parents(&self, variable: usize, candidates: &[usize], most: usize, job: &Job) -> Result<Vec<Parent>> {
         let child = &self.codes[variable];
         let rows = child.len();
         // Probability of each row's value given the parents so far, when it is left out.
@@ -124,15 +182,16 @@ impl Search<'_> {
         let (mut contexts, mut cells) = (Counter::new(rows), Counter::new(rows));
         if let Some(bins) = self.variables[variable].within {
             // Inside the bin the token is drawn by share, before anything else is asked.
-            context = self.enter(&context, bins, &mut contexts);
+            let exactly = &self.views[bins][0];
+            context = self.enter(&context, exactly, &mut contexts);
             best_log = self.score(&context, child, &likely, 0.0, &contexts, &mut cells);
             likely = self.likely(&context, child, &likely, 0.0, &contexts, &mut cells);
-            parents.push(bins);
+            parents.push(exactly.clone());
         }
         let most = most + parents.len();
         while parents.len() < most {
-            let mut best: Option<(f64, usize)> = None;
-            for &candidate in candidates.iter().filter(|c| !parents.contains(c)) {
+            let mut best: Option<(f64, &Parent)> = None;
+            for candidate in candidates.iter().flat_map(|&c| &self.views[c]) {
                 job.check()?;
                 let inner = self.enter(&context, candidate, &mut contexts);
                 let log = self.score(&inner, child, &likely, PRIOR_ROWS, &contexts, &mut cells);
@@ -144,16 +203,16 @@ impl Search<'_> {
             context = self.enter(&context, parent, &mut contexts);
             likely = self.likely(&context, child, &likely, PRIOR_ROWS, &contexts, &mut cells);
             best_log = log;
-            parents.push(parent);
+            parents.push(parent.clone());
         }
         Ok(parents)
     }
 
     /// The context of each row once the parent is known too; `contexts` holds their rows.
-    fn enter(&self, context: &[u32], parent: usize, contexts: &mut Counter) -> Vec<u32> {
+    fn enter(&self, context: &[u32], parent: &Parent, contexts: &mut Counter) -> Vec<u32> {
         contexts.clear();
-        let codes = &self.codes[parent];
-        context.iter().zip(codes).map(|(&c, &p)| contexts.add(u64::from(c) << 32 | u64::from(p), 0)).collect()
+        let groups = self.codes[parent.variable].iter().map(|&code| parent.group_of[code as usize]);
+        context.iter().zip(groups).map(|(&c, group)| contexts.add(u64::from(c) << 32 | u64::from(group), 0)).collect()
     }
 
     /// Counts cells and finds their probabilities, each `(row that lies in it, rows, probability when left out)`.
@@ -170,24 +229,27 @@ impl Search<'_> {
         for (row, (&c, &x)) in context.iter().zip(child).enumerate() {
             cells.add(u64::from(c) << 32 | u64::from(x), row as u32);
         }
-        // Rows of each context in cells too small to be kept.
-        let mut small = vec![0.0; contexts.cells.len()];
-        let is_base = prior == 0.0;
+        // Rows of each context in cells too small to be kept, and how likely the others are given less.
+        let mut small = vec![[0.0, 0.0]; contexts.cells.len()];
+        let least = if prior == 0.0 { 0.0 } else { self.min };
         for cell in &cells.cells {
-            if f64::from(cell.count) < self.min && !is_base {
-                small[(cell.key >> 32) as usize] += f64::from(cell.count);
+            let [rows, kept] = &mut small[(cell.key >> 32) as usize];
+            match f64::from(cell.count) {
+                n if n < least => *rows += n,
+                _ => *kept += likely[cell.first as usize],
             }
         }
         cells.cells.iter().map(move |cell| {
             let (n, c) = (f64::from(cell.count), (cell.key >> 32) as usize);
             let (all, lower) = (f64::from(contexts.cells[c].count), likely[cell.first as usize]);
             let left = (all - self.own).max(0.0) + prior;
-            let (kept, dropped) =
-                if n < self.min && !is_base { (0.0, small[c] - self.own) } else { (n - self.own, small[c]) };
-            if left <= 0.0 {
-                return lower;
-            }
-            ((kept.max(0.0) + (dropped.max(0.0) + prior) * lower) / left).max(1e-9)
+            let [dropped, kept] = small[c];
+            // Dropped rows come up in what is not kept, as in the tables.
+            let rows = match n < least {
+                true => (dropped - self.own).max(0.0) / (1.0 - kept).max(dropped / all) * lower,
+                false => (n - self.own).max(0.0),
+            };
+            if left > 0.0 { ((rows + prior * lower) / left).max(1e-9) } else { lower }
         })
     }
 

@@ -4,7 +4,7 @@ use lookalike_core::{Job, Result, Stream};
 use rand::RngCore;
 use rayon::prelude::*;
 
-use super::structure::{Choice, PRIOR_ROWS, Variable};
+use super::structure::{Choice, PRIOR_ROWS, Parent, Variable};
 use crate::codec::{Reader, Writer, ensure};
 use crate::rows::Table;
 
@@ -14,6 +14,8 @@ pub(super) struct Node {
     pub size: u32,
     /// Places of the parents among the nodes, all before this one.
     pub parents: Vec<u32>,
+    /// Of each parent the group of each of its values.
+    pub group_of: Vec<Vec<u32>>,
     /// Whether the first parent is the bin that the tokens lie in: nothing is ever drawn given less.
     pub is_within: bool,
     /// Of a variable of bins: the bin of each token of its column.
@@ -55,15 +57,16 @@ pub(super) fn build(variables: &[Variable], order: Vec<Choice>, table: &Table, j
         let mut node = Node {
             column: variable.column as u32,
             size: variable.size as u32,
-            parents: choice.parents.iter().map(|&p| place[p]).collect(),
+            parents: choice.parents.iter().map(|p| place[p.variable]).collect(),
+            group_of: choice.parents.iter().map(|p| p.group_of.clone()).collect(),
             is_within: variable.within.is_some(),
             bin_of: variable.bin_of.clone().unwrap_or_default(),
             levels: vec![],
         };
         let mut context = vec![0u32; table.rows];
         node.count(&mut context, None, variable, table, job)?;
-        for &parent in &choice.parents {
-            node.count(&mut context, Some(&variables[parent]), variable, table, job)?;
+        for parent in &choice.parents {
+            node.count(&mut context, Some((parent, &variables[parent.variable])), variable, table, job)?;
         }
         Ok(node)
     };
@@ -78,7 +81,7 @@ impl Node {
     fn count(
         &mut self,
         context: &mut [u32],
-        parent: Option<&Variable>,
+        parent: Option<(&Parent, &Variable)>,
         child: &Variable,
         table: &Table,
         job: &Job,
@@ -87,8 +90,8 @@ impl Node {
         // Nothing is left out where there is nothing to lean on.
         let depth = self.levels.len();
         let is_base = depth == 0 || depth == 1 && self.is_within;
-        let size = parent.map_or(1, |p| p.size) as u64;
-        let value = |row: usize| u64::from(parent.map_or(0, |p| p.codes[row]));
+        let size = parent.map_or(1, |(p, _)| p.groups) as u64;
+        let value = |row: usize| u64::from(parent.map_or(0, |(p, v)| p.group_of[v.codes[row] as usize]));
         // Context, parent's value and own value in one, and the person.
         let key = |row: usize| {
             (u64::from(context[row]) * size + value(row)) * child.size as u64 + u64::from(child.codes[row])
@@ -147,8 +150,11 @@ impl Node {
     #[inline]
     fn contexts(&self, value_of: impl Fn(usize) -> u32, out: &mut [u32; super::MOST_PARENTS as usize + 2]) -> usize {
         out[0] = 0;
-        for (depth, (level, &parent)) in self.levels[1..].iter().zip(&self.parents).enumerate() {
-            match level.inner(out[depth], value_of(parent as usize)) {
+        let parents = self.parents.iter().zip(&self.group_of);
+        for (depth, (level, (&parent, group_of))) in self.levels[1..].iter().zip(parents).enumerate() {
+            // Unknown values are in no group.
+            let group = group_of.get(value_of(parent as usize) as usize);
+            match group.and_then(|&group| level.inner(out[depth], group)) {
                 Some(context) => out[depth + 1] = context,
                 None => return depth,
             }
@@ -184,6 +190,7 @@ impl Node {
         w.u32(self.column);
         w.u32(self.size);
         w.u32s(&self.parents);
+        w.list(&self.group_of, |w, groups| w.u32s(groups));
         w.u32(u32::from(self.is_within));
         w.u32s(&self.bin_of);
         w.list(&self.levels, |w, level| {
@@ -199,9 +206,10 @@ impl Node {
 
     /// `place` is the node's own among the nodes.
     pub fn load(r: &mut Reader, place: usize) -> Result<Self> {
-        let (column, size, parents, is_within) = (r.u32()?, r.u32()?, r.u32s()?, r.u32()?);
+        let (column, size, parents) = (r.u32()?, r.u32()?, r.u32s()?);
+        let (group_of, is_within) = (r.list(8, Reader::u32s)?, r.u32()?);
         ensure(parents.iter().all(|&p| (p as usize) < place) && parents.len() <= super::MOST_PARENTS as usize + 1)?;
-        ensure(is_within <= u32::from(!parents.is_empty()))?;
+        ensure(group_of.len() == parents.len() && is_within <= u32::from(!parents.is_empty()))?;
         let is_within = is_within == 1;
         let bin_of = r.u32s()?;
         ensure(bin_of.iter().all(|&b| b < size))?;
@@ -217,7 +225,7 @@ impl Node {
             before = level.value.len();
         }
         ensure(levels[0].value.len() == 1)?;
-        Ok(Self { column, size, parents, is_within, bin_of, levels })
+        Ok(Self { column, size, parents, group_of, is_within, bin_of, levels })
     }
 }
 
