@@ -36,6 +36,7 @@
 #![deny(missing_docs)]
 
 mod alias;
+mod bayes_net;
 mod codec;
 mod copies;
 mod factor;
