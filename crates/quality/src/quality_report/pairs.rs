@@ -1,5 +1,7 @@
 //! How alike pairs of columns are.
 
+use std::collections::HashMap;
+
 use lookalike_core::{Job, Result};
 use rayon::prelude::*;
 
@@ -16,6 +18,12 @@ const MAX_CELLS: u64 = 1 << 20;
 
 /// Rows above which SDMetrics draws rows.
 const SDMETRICS_ROWS: usize = 50_000;
+
+/// SDMetrics scores two number columns whose correlation in the real rows is beyond this, on either side of 0.
+const LEAST_CORRELATION: f64 = 0.5;
+
+/// SDMetrics scores any other pair whose association in the real rows, Cramér's V, is above this.
+const LEAST_ASSOCIATION: f64 = 0.3;
 
 /// Codes of a column in both tables, below `cells`.
 struct Coded {
@@ -77,18 +85,25 @@ fn prepare(column: &Measured) -> Prepared<'_> {
 fn pair(a: &Prepared, b: &Prepared, rows: [usize; 2], job: &Job) -> Result<(Figure, Vec<Figure>)> {
     job.check()?;
     let (name, other) = (&a.column.name, &b.column.name);
-    let contingency = |a: &Coded, b: &Coded| distance(a, b, rows, job);
     let difference = |value: f64| Figure::new("contingency_difference", value, NO_DISTANCE).of_pair(name, other);
     let [x, y] = [a, b].map(|p| p.binned.as_ref().unwrap_or(&p.sdmetrics));
-    let binned = difference(contingency(x, y)?);
+    let (real, synthetic) = counts(x, y, rows, job)?;
+    let binned = difference(distance(&real, &synthetic, rows));
     if let (Sides::Numbers { values: x, .. }, Sides::Numbers { values: y, .. }) = (&a.column.values, &b.column.values) {
         let [real, synthetic] = [0, 1].map(|side| correlation(&x[side], &y[side]));
         let reason = undefined(a, b, real.is_nan());
         let change = synthetic - real;
         // SDMetrics looks at whole columns first: one value in either table, and there is no score.
         let constant = [a, b].iter().any(|p| p.distinct.contains(&1));
-        let score = if constant { f64::NAN } else { 1.0 - change.abs() / 2.0 };
-        let score = Figure::new("correlation_similarity", score, PERFECT).of_pair(name, other).because(&reason);
+        let weak = real.abs() <= LEAST_CORRELATION;
+        let score = if constant || weak { f64::NAN } else { 1.0 - change.abs() / 2.0 };
+        let why = match weak && !constant {
+            true => format!(
+                "the correlation of the real rows is {real:.4}, SDMetrics asks for more than {LEAST_CORRELATION}"
+            ),
+            false => reason.clone(),
+        };
+        let score = Figure::new("correlation_similarity", score, PERFECT).of_pair(name, other).because(why);
         let change = Figure::new("correlation_difference", change, NO_DIFFERENCE).of_pair(name, other);
         let change = change.because(&reason);
         let change = match change.value {
@@ -97,13 +112,22 @@ fn pair(a: &Prepared, b: &Prepared, rows: [usize; 2], job: &Job) -> Result<(Figu
         };
         return Ok((score, vec![change, binned]));
     }
-    let mixed = a.binned.is_some() || b.binned.is_some();
-    let mut score = Figure::new("contingency_similarity", 1.0 - contingency(&a.sdmetrics, &b.sdmetrics)?, PERFECT);
-    if mixed {
+    let (real, synthetic) = counts(&a.sdmetrics, &b.sdmetrics, rows, job)?;
+    let association = cramers_v(&real, b.sdmetrics.cells);
+    let similarity = if association > LEAST_ASSOCIATION { 1.0 - distance(&real, &synthetic, rows) } else { f64::NAN };
+    let mut score = Figure::new("contingency_similarity", similarity, PERFECT).because(match association.is_nan() {
+        true => "one of the columns has one value alone in 'real'".to_string(),
+        false => {
+            format!(
+                "the association of the real rows is {association:.4}, SDMetrics asks for more than {LEAST_ASSOCIATION}"
+            )
+        }
+    });
+    if a.binned.is_some() || b.binned.is_some() {
         score = score.noting("each relation's numbers on bins of its own range");
     }
     if rows.iter().any(|r| *r > SDMETRICS_ROWS) {
-        score = score.noting("exact, of all rows; SDMetrics draws 50,000 at random");
+        score = score.noting("of all rows; SDMetrics draws 50,000 at random");
     }
     Ok((score.of_pair(name, other), vec![binned]))
 }
@@ -122,35 +146,67 @@ fn undefined(a: &Prepared, b: &Prepared, in_real: bool) -> String {
     format!("rows of '{place}' with a value in both columns are too few or all alike in one")
 }
 
-/// Half the sum of absolute differences of the shares of pairs of codes.
-fn distance(a: &Coded, b: &Coded, rows: [usize; 2], job: &Job) -> Result<f64> {
-    let share =
-        |counts: [u32; 2]| (f64::from(counts[0]) / rows[0] as f64 - f64::from(counts[1]) / rows[1] as f64).abs();
+/// How often each pair of codes occurs, by the pair's number and ascending.
+type Counts = Vec<(u64, u32)>;
+
+/// Pairs of codes of the real and of the synthetic rows.
+fn counts(a: &Coded, b: &Coded, rows: [usize; 2], job: &Job) -> Result<(Counts, Counts)> {
     let cells = a.cells * b.cells;
-    if cells <= MAX_CELLS {
-        let mut counts = vec![[0u32; 2]; cells as usize];
-        for side in 0..2 {
-            for (&x, &y) in a.sides[side].iter().zip(&b.sides[side]) {
-                counts[(u64::from(x) * b.cells + u64::from(y)) as usize][side] += 1;
-            }
+    let bytes = match cells <= MAX_CELLS {
+        true => cells as usize * 4,
+        false => rows.iter().max().map_or(0, |r| *r) * 8,
+    };
+    let _memory = job.reserve(bytes, "pairs of categories")?;
+    let of = |side: usize| -> Counts {
+        let pairs = a.sides[side].iter().zip(&b.sides[side]).map(|(&x, &y)| u64::from(x) * b.cells + u64::from(y));
+        if cells <= MAX_CELLS {
+            let mut counts = vec![0u32; cells as usize];
+            pairs.for_each(|pair| counts[pair as usize] += 1);
+            return (0..).zip(counts).filter(|(_, n)| *n > 0).collect();
         }
-        return Ok(counts.into_iter().map(share).sum::<f64>() / 2.0);
-    }
-    let _memory = job.reserve(rows.iter().sum::<usize>() * 8, "pairs of categories")?;
-    let [real, synthetic] = [0, 1].map(|side| {
-        let pairs = a.sides[side].iter().zip(&b.sides[side]);
-        let mut keys: Vec<u64> = pairs.map(|(&x, &y)| u64::from(x) * b.cells + u64::from(y)).collect();
+        let mut keys: Vec<u64> = pairs.collect();
         keys.sort_unstable();
-        keys
-    });
+        keys.chunk_by(|x, y| x == y).map(|run| (run[0], run.len() as u32)).collect()
+    };
+    Ok((of(0), of(1)))
+}
+
+/// Half the sum of absolute differences of shares.
+fn distance(real: &Counts, synthetic: &Counts, rows: [usize; 2]) -> f64 {
     let (mut i, mut j, mut sum) = (0, 0, 0.0);
-    while let Some(key) = [real.get(i), synthetic.get(j)].into_iter().flatten().min() {
-        let run = |keys: &[u64], from: usize| keys[from..].iter().take_while(|k| *k == key).count();
-        let counts = [run(&real, i), run(&synthetic, j)];
-        (i, j) = (i + counts[0], j + counts[1]);
-        sum += share(counts.map(|n| n as u32));
+    while let Some(key) = [real.get(i), synthetic.get(j)].into_iter().flatten().map(|c| c.0).min() {
+        let take = |counts: &Counts, at: &mut usize| match counts.get(*at) {
+            Some((k, n)) if *k == key => {
+                *at += 1;
+                f64::from(*n)
+            }
+            _ => 0.0,
+        };
+        let (x, y) = (take(real, &mut i), take(synthetic, &mut j));
+        sum += (x / rows[0] as f64 - y / rows[1] as f64).abs();
     }
-    Ok(sum / 2.0)
+    sum / 2.0
+}
+
+/// Cramér's V of a table of counts (Cramér 1946), NULL a category; NaN with one row or column.
+fn cramers_v(counts: &Counts, width: u64) -> f64 {
+    let mut columns: HashMap<u64, u64> = HashMap::new();
+    counts.iter().for_each(|(pair, n)| *columns.entry(pair % width).or_default() += u64::from(*n));
+    let by_row = || counts.chunk_by(|a, b| a.0 / width == b.0 / width);
+    let least = by_row().count().min(columns.len());
+    if least < 2 {
+        return f64::NAN;
+    }
+    // Chi squared over the number of rows is the sum of n_ij^2 / (n_i n_j), less 1.
+    let mut sum = 0.0;
+    for cells in by_row() {
+        let row = cells.iter().map(|c| u64::from(c.1)).sum::<u64>() as f64;
+        for (pair, n) in cells {
+            let n = f64::from(*n);
+            sum += n * n / (row * columns[&(pair % width)] as f64);
+        }
+    }
+    ((sum - 1.0).max(0.0) / (least - 1) as f64).sqrt()
 }
 
 /// Pearson's correlation over rows with both values; NaN where either does not vary.
@@ -190,11 +246,21 @@ mod tests {
     #[test]
     fn many_cells_are_counted_like_few() {
         let sides = || [vec![0, 1, 2, 2], vec![0, 2, 2, 1, 1]];
-        let (a, b) = (Coded { sides: sides(), cells: 3 }, Coded { sides: sides(), cells: 3 });
-        let few = distance(&a, &b, [4, 5], &Job::unbounded()).unwrap();
-        let wide = |c: Coded| Coded { cells: 1 << 20, ..c };
-        let many = distance(&wide(a), &wide(b), [4, 5], &Job::unbounded()).unwrap();
+        let of = |cells: u64| {
+            let (a, b) = (Coded { sides: sides(), cells }, Coded { sides: sides(), cells });
+            let (real, synthetic) = counts(&a, &b, [4, 5], &Job::unbounded()).unwrap();
+            (distance(&real, &synthetic, [4, 5]), cramers_v(&real, cells))
+        };
+        let ((few, v), (many, w)) = (of(3), of(1 << 20));
         // Shares 1/4, 1/4, 1/2 beside 1/5, 2/5, 2/5: (0.05 + 0.15 + 0.1) / 2.
         assert!((few - 0.15).abs() < 1e-15 && (many - few).abs() < 1e-15, "{few} {many}");
+        assert!((v - 1.0).abs() < 1e-12 && v == w, "a column beside itself: {v} {w}");
+    }
+
+    #[test]
+    fn association_by_hand() {
+        // 2 0 / 1 1: sums of rows 2, 2, of columns 3, 1; 4/6 + 1/6 + 1/2 - 1 = 1/3.
+        assert!((cramers_v(&vec![(0, 2), (2, 1), (3, 1)], 2) - (1.0f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert!(cramers_v(&vec![(0, 2), (2, 1)], 2).is_nan());
     }
 }

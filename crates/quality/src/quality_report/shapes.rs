@@ -23,10 +23,7 @@ fn score(column: &Measured) -> Figure {
             let [real, synthetic] = values.each_ref().map(|v| sorted(v, true));
             ("ks_complement", 1.0 - ks(&real, &synthetic))
         }
-        Sides::Codes { values, labels } => {
-            let [p, q] = values.each_ref().map(|v| shares(v, *labels, false));
-            ("tv_complement", 1.0 - total_variation(&p, &q))
-        }
+        Sides::Codes { values, labels } => ("tv_complement", tv_complement(values, *labels)),
     };
     Figure::new(metric, value, PERFECT).of_column(&column.name).because(without_value(column))
 }
@@ -43,7 +40,7 @@ fn distances_of(column: &Measured, rows: [usize; 2]) -> Vec<Figure> {
             let [real, synthetic] = values.each_ref().map(|v| sorted(v, false));
             let unit = unit.map(|u| format!("in {u}")).unwrap_or_default();
             let edges = edges(&values[0], *bits);
-            let [p, q] = values.each_ref().map(|v| shares(&bins(v, &edges), BINS as u32, true));
+            let [p, q] = values.each_ref().map(|v| shares(&bins(v, &edges), BINS as u32));
             let figures = vec![
                 Figure::new("ks", ks(&real, &synthetic), NO_DISTANCE),
                 Figure::new("wasserstein", wasserstein(&real, &synthetic), NO_DISTANCE).noting(unit),
@@ -53,7 +50,7 @@ fn distances_of(column: &Measured, rows: [usize; 2]) -> Vec<Figure> {
             (figures, values.each_ref().map(|v| v.iter().filter(|x| x.is_nan()).count()))
         }
         Sides::Codes { values, labels } => {
-            let [p, q] = values.each_ref().map(|v| shares(v, *labels, true));
+            let [p, q] = values.each_ref().map(|v| shares(v, *labels));
             let figures = vec![
                 Figure::new("tv", total_variation(&p, &q), NO_DISTANCE),
                 Figure::new("jensen_shannon", jensen_shannon(&p, &q), NO_DISTANCE),
@@ -128,20 +125,35 @@ fn wasserstein(a: &[f64], b: &[f64]) -> f64 {
     area
 }
 
-/// Shares of codes; NULL, which comes last, counts only where asked. NaN of no values.
-fn shares(codes: &[u32], labels: u32, with_null: bool) -> Vec<f64> {
-    let mut counts = vec![0u64; labels as usize + 1];
-    codes.iter().for_each(|&c| counts[c as usize] += 1);
-    if !with_null {
-        counts.pop();
+/// Shares of codes; NULL comes last.
+fn shares(codes: &[u32], labels: u32) -> Vec<f64> {
+    counts(codes, labels + 1).into_iter().map(|n| n / codes.len() as f64).collect()
+}
+
+/// What SDMetrics counts for a category that the real rows lack.
+const LACKED: f64 = 1e-6;
+
+/// SDMetrics' TVComplement: NULL is left out, and a category that occurs in the synthetic rows alone counts as a
+/// millionth of a real row. NaN of no values.
+fn tv_complement(values: &[Vec<u32>; 2], labels: u32) -> f64 {
+    let [mut real, synthetic] = values.each_ref().map(|v| counts(v, labels));
+    if [&real, &synthetic].iter().any(|counts| counts.iter().sum::<f64>() == 0.0) {
+        return f64::NAN;
     }
-    let total = counts.iter().sum::<u64>() as f64;
-    counts.into_iter().map(|n| n as f64 / total).collect()
+    real.iter_mut().zip(&synthetic).filter(|(r, s)| **r == 0.0 && **s > 0.0).for_each(|(r, _)| *r = LACKED);
+    let totals = [&real, &synthetic].map(|counts| counts.iter().sum::<f64>());
+    1.0 - 0.5 * real.iter().zip(&synthetic).map(|(r, s)| (s / totals[1] - r / totals[0]).abs()).sum::<f64>()
+}
+
+/// How often each code below `labels` occurs.
+fn counts(codes: &[u32], labels: u32) -> Vec<f64> {
+    let mut counts = vec![0u64; labels as usize];
+    codes.iter().filter(|&&c| c < labels).for_each(|&c| counts[c as usize] += 1);
+    counts.into_iter().map(|n| n as f64).collect()
 }
 
 fn total_variation(p: &[f64], q: &[f64]) -> f64 {
-    // Without any label there is no value either.
-    if p.is_empty() { f64::NAN } else { 0.5 * p.iter().zip(q).map(|(p, q)| (p - q).abs()).sum::<f64>() }
+    0.5 * p.iter().zip(q).map(|(p, q)| (p - q).abs()).sum::<f64>()
 }
 
 /// The Jensen-Shannon distance with logarithms to base 2 (Endres & Schindelin 2003), from 0 to 1.
@@ -180,10 +192,13 @@ mod tests {
         // Nothing in common, everything in common; a quarter moved.
         assert_eq!((jensen_shannon(&[1.0, 0.0], &[0.0, 1.0]), jensen_shannon(&[0.5, 0.5], &[0.5, 0.5])), (1.0, 0.0));
         assert_eq!(total_variation(&[0.5, 0.5], &[0.75, 0.25]), 0.25);
-        // NULL counts where asked: a, a, NULL.
-        assert_eq!(shares(&[0, 0, 1], 1, true), [2.0 / 3.0, 1.0 / 3.0]);
-        assert_eq!(shares(&[0, 0, 1], 1, false), [1.0]);
-        assert!(shares(&[1], 1, false)[0].is_nan());
+        // NULL is a category of its own: a, a, NULL.
+        assert_eq!(shares(&[0, 0, 1], 1), [2.0 / 3.0, 1.0 / 3.0]);
+        // Without NULL a and b alike, and c in the synthetic rows alone: 2, 2 and a millionth beside 1, 1, 2.
+        let (all, n) = ([vec![0, 0, 1, 1, 3], vec![0, 1, 2, 2]], 4.000001);
+        let expected = 1.0 - 0.5 * (2.0 * (2.0 / n - 0.25) + 0.5 - 1e-6 / n);
+        assert!((tv_complement(&all, 3) - expected).abs() < 1e-15);
+        assert!(tv_complement(&[vec![1], vec![0]], 1).is_nan());
     }
 
     #[test]
