@@ -1,14 +1,15 @@
-//! Small supervised learners: logistic regression and gradient-boosted trees over frames.
+//! Small supervised learners: logistic and ridge regression and gradient-boosted trees over frames.
 //!
 //! Attacks and figures of quality need classifiers that give the same bits whatever the order of the rows and the number of threads, stop when
-//! the job is cancelled, and bring nothing into the build. [`Features`] turns frames into a [`Matrix`]; [`logistic`] and
-//! [`boosted`] learn from it. Both put rows into an order of content first and add over fixed blocks. Where there are
+//! the job is cancelled, and bring nothing into the build. [`Features`] turns frames into a [`Matrix`]; [`logistic`],
+//! [`ridge`] and [`boosted`] learn from it. All put rows into an order of content first and add over fixed blocks. Where there are
 //! more columns than rows, `dual_logistic` finds the same regression from the inner products of the rows.
 
 mod boosted;
 mod dual;
 mod features;
 mod logistic;
+mod ridge;
 
 use lookalike_core::{Error, Result};
 use rayon::prelude::*;
@@ -17,6 +18,7 @@ pub use boosted::{Boosted, BoostedParams, Target, boosted};
 pub use dual::dual_logistic;
 pub use features::{Features, Moments};
 pub use logistic::{Linear, logistic};
+pub use ridge::{Regression, independent_columns, ridge};
 
 /// A dense table of numbers, row after row, none of them NaN.
 #[derive(Debug, Clone, PartialEq)]

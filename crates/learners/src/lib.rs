@@ -2,7 +2,7 @@
 //!
 //! * **Neighbours.** [`nearest`], [`k_nearest`] and [`within`] find the rows around a row of a table with numbers,
 //!   categories and NULLs, under a [`Metric`]. The result is exact.
-//! * **Learners.** [`logistic`] regression and [`boosted`] trees over the [`Features`] of frames.
+//! * **Learners.** [`logistic`] and [`ridge`] regression and [`boosted`] trees over the [`Features`] of frames.
 //! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, resampling of persons, several
 //!   tests at once, lower bounds of epsilon and audits.
 //!
@@ -28,7 +28,8 @@ mod statistics;
 mod test_frames;
 
 pub use learners::{
-    Boosted, BoostedParams, Features, Linear, Matrix, Moments, Target, boosted, dual_logistic, log_sum_exp, logistic,
+    Boosted, BoostedParams, Features, Linear, Matrix, Moments, Regression, Target, boosted, dual_logistic,
+    independent_columns, log_sum_exp, logistic, ridge,
 };
 pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};
 pub use statistics::{

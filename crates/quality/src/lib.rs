@@ -1,6 +1,7 @@
 //! How much synthetic rows look like real ones, and how well they stand in for them.
 //!
 //! * [`quality_report`] compares distributions: of columns, of pairs, of whole rows. Its scores are those of SDMetrics.
+//! * [`utility_report`] compares what learners make of synthetic rows with what they make of real ones.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -38,6 +39,8 @@ mod quality_report;
 #[cfg(test)]
 #[path = "../../learners/src/test_frames.rs"]
 mod test_frames;
+mod utility_report;
 
 pub use figure::{Better, Figure};
 pub use quality_report::{QualityMetric, QualityParams, quality_report};
+pub use utility_report::{Task, UtilityFigure, UtilityParams, utility_report};

@@ -190,3 +190,45 @@ fn order_of_rows_and_threads_do_not_matter() {
         assert!(pool.install(|| learn(&x.gather(&order), &moved)) == once);
     }
 }
+
+#[test]
+fn ridge_by_hand() {
+    // Deviations of x: -1, 0, 1; of y: -2, 0, 2, so 4 / (2 + 2) with a penalty of 2. A column of one value gets nothing.
+    let x = matrix(&[vec![1.0, 5.0], vec![2.0, 5.0], vec![3.0, 5.0]]);
+    let line = ridge(&x, &[1.0, 3.0, 5.0], 2.0, &Job::unbounded()).unwrap();
+    assert_eq!((line.weights(), line.intercept()), (&[1.0, 0.0][..], 1.0));
+    assert_eq!(line.number(&[4.0, 7.0]), 5.0);
+    assert!(
+        ridge(&x, &[1.0], 2.0, &Job::unbounded()).is_err() && ridge(&x, &[1.0; 3], 0.0, &Job::unbounded()).is_err()
+    );
+}
+
+#[test]
+fn ridge_solves_its_equations_in_any_order() {
+    let golden = Golden::read();
+    let (x, job) = (golden.training(), Job::unbounded());
+    let y: Vec<f64> = golden.of_training(&golden.diagnosis).into_iter().map(f64::from).collect();
+    let line = ridge(&x, &y, 0.5, &job).unwrap();
+    // At the optimum the columns' products with the errors are the penalty times the weights, and errors add up to 0.
+    let errors: Vec<f64> = (0..x.rows).map(|r| y[r] - line.number(x.row(r))).collect();
+    assert!(errors.iter().sum::<f64>().abs() < 1e-9);
+    for (c, w) in line.weights().iter().enumerate() {
+        let product: f64 = (0..x.rows).map(|r| x.row(r)[c] * errors[r]).sum();
+        assert!((product - 0.5 * w).abs() < 1e-9, "column {c}: {product} {w}");
+    }
+    let order = shuffled(x.rows, 3);
+    let moved: Vec<f64> = order.iter().map(|&r| y[r as usize]).collect();
+    assert_eq!(ridge(&x.gather(&order), &moved, 0.5, &job).unwrap(), line);
+}
+
+#[test]
+fn independent_columns_by_hand() {
+    let of = |rows: &[Vec<f64>]| independent_columns(&matrix(rows), &Job::unbounded()).unwrap();
+    // The third column is the sum of the others, the fourth is constant.
+    let sums = [[1.0, 0.0, 1.0, 5.0], [0.0, 1.0, 1.0, 5.0], [1.0, 1.0, 2.0, 5.0], [0.0, 0.0, 0.0, 5.0]];
+    assert_eq!(of(&sums.map(Vec::from)), 2);
+    // One-hot columns of three categories: the last is what the intercept and the others leave.
+    let hot = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]];
+    assert_eq!(of(&hot.map(Vec::from)), 2);
+    assert_eq!(of(&[vec![3.0], vec![3.0]]), 0);
+}
