@@ -38,11 +38,15 @@ pub(super) fn figures(real: &Frame, synthetic: &Frame, remark: &str, job: &Job) 
         Some(_) => "rows of one person are taken as independent, which raises it",
         None => "",
     };
+    let another = format!("another sample of real rows has about {:.3}", 1.0 / (1.0 - share));
     let how = format!("logistic regression with {parameters} weights beside the intercept");
     // Without a weight both are 0 / 0.
     Ok(vec![
         Figure::new("pmse", pmse, (expected, Better::Lower)).noting(how),
-        Figure::new("pmse_ratio", pmse / expected, (1.0, Better::Lower)).noting(persons).because(reason),
+        Figure::new("pmse_ratio", pmse / expected, (1.0, Better::Lower))
+            .noting(another)
+            .noting(persons)
+            .because(reason),
         Figure::new("pmse_standardised", (pmse - expected) / deviation, (0.0, Better::Lower))
             .noting(persons)
             .because(reason),

@@ -86,20 +86,24 @@ const KINDS: [Kind; 4] = [Kind::Uniform, Kind::Grid(8), Kind::Codes(4), Kind::Co
 
 #[test]
 fn rows_of_one_distribution_are_not_told_apart() {
-    // Under its null the standardised pMSE is about normal, the area within 1/2 and an interval of 1/4 % error each.
+    // 1,500 rows beside as many. N pmse / (c (1 - c)) is chi squared with 6 degrees of freedom: two numbers, three and one
+    // of the categories' columns that are free; above 38.3 with probability 1e-6 (scipy.stats.chi2.isf(1e-6, 6) = 38.26).
     let (a, b) = (random(&KINDS, 1500, 0, &mut stream(1)), random(&KINDS, 1500, 0, &mut stream(2)));
     let figures = report(&a, &b, &[QualityMetric::Pmse, QualityMetric::TwoSample, QualityMetric::Support]);
     let value = |name| of(&figures, name, None, None).value.unwrap();
-    assert!(value("pmse_standardised").abs() < 5.0, "{figures:?}");
+    assert!(value("pmse") * 3000.0 / 0.25 < 38.3, "{figures:?}");
+    assert!((value("pmse_ratio") - value("pmse") / (6.0 * 0.125 / 3000.0)).abs() < 1e-12);
     for name in ["c2st_auc_boosted", "c2st_auc_logistic"] {
         let figure = of(&figures, name, None, None);
         let (low, high) = figure.interval.unwrap();
         // 2.5 half widths are 4.9 standard errors: 1e-6.
         assert!((figure.value.unwrap() - 0.5).abs() < 2.5 * (high - low) / 2.0, "{figure:?}");
     }
-    // Another sample of the same size has nearest neighbours as near as those of the rows themselves: shares of 1/2, with a
+    // A real row is as likely to have its nearest neighbour among the synthetic rows as among the other real ones: 1/2, with a
     // standard error of .013; five of them, and as many again for what rows have in common.
-    assert!((value("authenticity") - 0.5).abs() < 0.1 && (value("beta_recall") - 0.5).abs() < 0.1, "{figures:?}");
+    assert!((value("beta_recall") - 0.5).abs() < 0.13, "{figures:?}");
+    // The closest real row is rather one that lies apart from the others, so that fewer than half are authentic.
+    assert!((0.1..0.5).contains(&value("authenticity")), "{figures:?}");
     let coverage = of(&figures, "coverage", None, None);
     assert!((coverage.value.unwrap() - coverage.ideal.unwrap()).abs() < 0.05, "{coverage:?}");
     assert!((value("density") - 1.0).abs() < 0.1 && value("alpha_precision") > 0.9, "{figures:?}");
@@ -112,7 +116,11 @@ fn copies_and_strangers_are_seen() {
     let copy = report(&real, &real.gather(&shuffled(400, 5)), &all);
     let value = |figures: &[Figure], name| of(figures, name, None, None).value.unwrap();
     assert_eq!((value(&copy, "quality_score"), value(&copy, "authenticity")), (1.0, 0.0));
-    assert_eq!((value(&copy, "coverage"), value(&copy, "alpha_precision")), (1.0, 1.0));
+    assert_eq!(value(&copy, "coverage"), 1.0);
+    // A quantile of 400 rows lies between two of them.
+    assert!(value(&copy, "alpha_precision") > 0.99);
+    // Without NULLs, which would be alike.
+    let real = random(&KINDS, 400, 0, &mut stream(3));
     let far = frame(
         real.columns()
             .iter()
