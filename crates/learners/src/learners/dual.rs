@@ -15,7 +15,7 @@ const MAX_STEPS: usize = 50;
 /// b solve (K + ridge W^-1) a + b = z and sum a = 0 (Hastie, Tibshirani & Friedman 2009, The Elements of Statistical
 /// Learning, sections 4.4.1 and 18.3.5). Steps that do not lower the objective are halved. Memory is 8 n^2 bytes and a
 /// step takes n^3 / 3 multiplications, so it is for hundreds of rows; sums go over rows in the order given.
-pub(crate) fn dual_logistic(products: &[f64], labels: &[bool], ridge: f64) -> (Vec<f64>, f64) {
+pub fn dual_logistic(products: &[f64], labels: &[bool], ridge: f64) -> (Vec<f64>, f64) {
     let n = labels.len();
     let at = |i: usize, j: usize| products[if i >= j { i * n + j } else { j * n + i }];
     let image = |a: &[f64]| -> Vec<f64> { (0..n).map(|i| (0..n).map(|j| at(i, j) * a[j]).sum()).collect() };

@@ -4,8 +4,7 @@ use lookalike_core::{Streams, uniform};
 use serde_json::Value;
 
 use super::*;
-use crate::mia::sorted_keys;
-use crate::statistics::Roc;
+use crate::statistics::{Roc, sorted_keys};
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("../../../../../tests/golden/attacks_exact.json")).unwrap()

@@ -54,7 +54,7 @@ pub fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
 }
 
 /// The probability of `at_least` or more successes in `trials` of a chance each.
-pub(crate) fn binomial_sf(at_least: u64, trials: u64, chance: f64) -> f64 {
+pub fn binomial_sf(at_least: u64, trials: u64, chance: f64) -> f64 {
     match at_least {
         0 => 1.0,
         k if k > trials => 0.0,

@@ -30,13 +30,7 @@ const PER_HALVING: u32 = 4;
 /// Unlike a choice of thresholds before looking, paid for with the number of them, this pays with half of the targets:
 /// better where only a few scores at the very top give members away, worse with few targets. `None` when a half has no
 /// members or no non-members.
-pub(crate) fn epsilon_by_split(
-    members: &[u64],
-    non_members: &[u64],
-    seed: u64,
-    alpha: f64,
-    delta: f64,
-) -> Option<SplitBound> {
+pub fn epsilon_by_split(members: &[u64], non_members: &[u64], seed: u64, alpha: f64, delta: f64) -> Option<SplitBound> {
     let streams = Streams::new(seed, "threshold");
     let (members, chosen_members) = halves(members, streams.block(0));
     let (non_members, chosen_non_members) = halves(non_members, streams.block(1));

@@ -1,6 +1,5 @@
 //! Against scipy (`tests/golden/make/attacks_statistics.py`) and figures worked out elsewhere.
 
-mod audit;
 mod bootstrap;
 
 use serde_json::Value;

@@ -1,15 +1,19 @@
 //! Against dp-accounting, scipy and statsmodels (`tests/golden/make/attacks_audit.py`), and by simulation.
 
 use lookalike_core::{Streams, uniform};
+use lookalike_learners::normal_log_cdf;
 use rand::RngCore;
 use serde_json::Value;
 
-use super::super::*;
-use super::assert_near;
-use crate::MiaSummary;
+use super::*;
+use crate::*;
+
+fn assert_near(found: f64, expected: f64, tolerance: f64, context: impl std::fmt::Debug) {
+    assert!((found - expected).abs() <= tolerance * expected.abs(), "{context:?}: {found} is not {expected}");
+}
 
 fn golden(table: &str) -> Vec<Value> {
-    let all: Value = serde_json::from_str(include_str!("../../../../../tests/golden/attacks_audit.json")).unwrap();
+    let all: Value = serde_json::from_str(include_str!("../../../../tests/golden/attacks_audit.json")).unwrap();
     all[table].as_array().unwrap().clone()
 }
 

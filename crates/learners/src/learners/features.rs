@@ -110,7 +110,7 @@ impl Features {
 }
 
 /// Mean and spread of a number column over frames, in scaled units.
-pub(crate) struct Moments {
+pub struct Moments {
     /// Power of two that keeps sums from overflowing and rounds nothing.
     pub scale: f64,
     /// Mean of the scaled values.

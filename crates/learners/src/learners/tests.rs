@@ -123,13 +123,11 @@ fn boosted_trees_agree_with_scikit_learn() {
     let two = boosted(&x, Target::Classes(&golden.labels(1), 2), params, &job).unwrap();
     let odds: Vec<f64> = golden.x.iter().map(|row| two.log_odds(row)).collect();
     near(&odds, &golden.numbers("trees_two"), "two classes");
-    let mut summary = crate::MiaSummary::default();
-    for ((odds, train), diagnosis) in odds.iter().zip(&golden.train).zip(&golden.diagnosis) {
-        if !train {
-            summary.update(&[*odds], &[*diagnosis > 0]).unwrap();
-        }
-    }
-    let (auc, expected) = (summary.finish().auc.unwrap(), golden.all["trees_two_auc"].as_f64().unwrap());
+    let tested = odds.iter().zip(&golden.train).zip(&golden.diagnosis).filter(|((_, train), _)| !**train);
+    let (sick, well): (Vec<_>, Vec<_>) = tested.map(|((odds, _), d)| (*odds, *d)).partition(|(_, d)| *d > 0);
+    let keys = |of: Vec<(f64, u32)>| crate::sorted_keys(&of.into_iter().map(|(odds, _)| odds).collect::<Vec<_>>());
+    let auc = crate::Roc::new(&keys(sick), &keys(well)).auc().area;
+    let expected = golden.all["trees_two_auc"].as_f64().unwrap();
     assert!((auc - expected).abs() < 0.005, "{auc} is not {expected}");
 
     let many = boosted(&x, Target::Classes(&golden.labels(2), 3), params, &job).unwrap();
@@ -191,4 +189,46 @@ fn order_of_rows_and_threads_do_not_matter() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         assert!(pool.install(|| learn(&x.gather(&order), &moved)) == once);
     }
+}
+
+#[test]
+fn ridge_by_hand() {
+    // Deviations of x: -1, 0, 1; of y: -2, 0, 2, so 4 / (2 + 2) with a penalty of 2. A column of one value gets nothing.
+    let x = matrix(&[vec![1.0, 5.0], vec![2.0, 5.0], vec![3.0, 5.0]]);
+    let line = ridge(&x, &[1.0, 3.0, 5.0], 2.0, &Job::unbounded()).unwrap();
+    assert_eq!((line.weights(), line.intercept()), (&[1.0, 0.0][..], 1.0));
+    assert_eq!(line.number(&[4.0, 7.0]), 5.0);
+    assert!(
+        ridge(&x, &[1.0], 2.0, &Job::unbounded()).is_err() && ridge(&x, &[1.0; 3], 0.0, &Job::unbounded()).is_err()
+    );
+}
+
+#[test]
+fn ridge_solves_its_equations_in_any_order() {
+    let golden = Golden::read();
+    let (x, job) = (golden.training(), Job::unbounded());
+    let y: Vec<f64> = golden.of_training(&golden.diagnosis).into_iter().map(f64::from).collect();
+    let line = ridge(&x, &y, 0.5, &job).unwrap();
+    // At the optimum the columns' products with the errors are the penalty times the weights, and errors add up to 0.
+    let errors: Vec<f64> = (0..x.rows).map(|r| y[r] - line.number(x.row(r))).collect();
+    assert!(errors.iter().sum::<f64>().abs() < 1e-9);
+    for (c, w) in line.weights().iter().enumerate() {
+        let product: f64 = (0..x.rows).map(|r| x.row(r)[c] * errors[r]).sum();
+        assert!((product - 0.5 * w).abs() < 1e-9, "column {c}: {product} {w}");
+    }
+    let order = shuffled(x.rows, 3);
+    let moved: Vec<f64> = order.iter().map(|&r| y[r as usize]).collect();
+    assert_eq!(ridge(&x.gather(&order), &moved, 0.5, &job).unwrap(), line);
+}
+
+#[test]
+fn independent_columns_by_hand() {
+    let of = |rows: &[Vec<f64>]| independent_columns(&matrix(rows), &Job::unbounded()).unwrap();
+    // The third column is the sum of the others, the fourth is constant.
+    let sums = [[1.0, 0.0, 1.0, 5.0], [0.0, 1.0, 1.0, 5.0], [1.0, 1.0, 2.0, 5.0], [0.0, 0.0, 0.0, 5.0]];
+    assert_eq!(of(&sums.map(Vec::from)), 2);
+    // One-hot columns of three categories: the last is what the intercept and the others leave.
+    let hot = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]];
+    assert_eq!(of(&hot.map(Vec::from)), 2);
+    assert_eq!(of(&[vec![3.0], vec![3.0]]), 0);
 }

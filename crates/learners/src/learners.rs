@@ -1,23 +1,24 @@
-//! Small supervised learners: logistic regression and gradient-boosted trees over frames.
+//! Small supervised learners: logistic and ridge regression and gradient-boosted trees over frames.
 //!
-//! Attacks need classifiers that give the same bits whatever the order of the rows and the number of threads, stop when
-//! the job is cancelled, and bring nothing into the build. [`Features`] turns frames into a [`Matrix`]; [`logistic`] and
-//! [`boosted`] learn from it. Both put rows into an order of content first and add over fixed blocks. Where there are
+//! Attacks and figures of quality need classifiers that give the same bits whatever the order of the rows and the number of threads, stop when
+//! the job is cancelled, and bring nothing into the build. [`Features`] turns frames into a [`Matrix`]; [`logistic`],
+//! [`ridge`] and [`boosted`] learn from it. All put rows into an order of content first and add over fixed blocks. Where there are
 //! more columns than rows, `dual_logistic` finds the same regression from the inner products of the rows.
 
 mod boosted;
 mod dual;
 mod features;
 mod logistic;
+mod ridge;
 
 use lookalike_core::{Error, Result};
 use rayon::prelude::*;
 
 pub use boosted::{Boosted, BoostedParams, Target, boosted};
-pub(crate) use dual::dual_logistic;
-pub use features::Features;
-pub(crate) use features::Moments;
+pub use dual::dual_logistic;
+pub use features::{Features, Moments};
 pub use logistic::{Linear, logistic};
+pub use ridge::{Regression, independent_columns, ridge};
 
 /// A dense table of numbers, row after row, none of them NaN.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,7 +143,7 @@ fn softmax(scores: &mut [f64]) {
 }
 
 /// log(sum(exp(x))) without overflow; minus infinity of nothing.
-pub(crate) fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
+pub fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let max = values.clone().fold(f64::NEG_INFINITY, f64::max);
     if max == f64::NEG_INFINITY { max } else { max + libm::log(values.map(|v| libm::exp(v - max)).sum()) }
 }

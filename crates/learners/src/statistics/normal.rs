@@ -35,7 +35,7 @@ pub fn normal_cdf(x: f64) -> f64 {
 }
 
 /// The logarithm of [`normal_cdf`], also where that is too small for a number.
-pub(crate) fn normal_log_cdf(x: f64) -> f64 {
+pub fn normal_log_cdf(x: f64) -> f64 {
     if x > -30.0 {
         return libm::log(normal_cdf(x));
     }

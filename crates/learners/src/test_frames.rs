@@ -1,4 +1,6 @@
-//! Small frames for tests.
+//! Small frames for the tests of this crate and of those that include this file.
+
+#![allow(dead_code)] // none of them uses all of it
 
 use std::sync::{Arc, Mutex};
 

@@ -1,28 +1,48 @@
 //! Figures of a score that is to tell members from non-members, from both lists in ascending order.
 
+use rayon::prelude::*;
+
 use super::{clopper_pearson, epsilon_lower_bound, hypergeometric_tail, normal_p_value, normal_quantile};
 
 /// Scores as integers that sort like the numbers.
-pub(crate) struct Roc<'a> {
+pub struct Roc<'a> {
     members: &'a [u64],
     non_members: &'a [u64],
 }
 
 /// Area under the curve with its 95 % interval; no interval with fewer than two members or non-members.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Auc {
+pub struct Auc {
+    /// The area: the chance that a member scores higher than a non-member, ties counting half.
     pub area: f64,
+    /// Its standard error.
     pub standard_error: Option<f64>,
+    /// Its interval.
     pub interval: Option<(f64, f64)>,
+    /// The largest difference of true and false positive rate.
     pub advantage: f64,
 }
 
 /// True positive rate at a false positive rate, with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Operating {
+pub struct Operating {
+    /// The rate.
     pub rate: f64,
+    /// Lower end of its interval.
     pub low: f64,
+    /// Upper end.
     pub high: f64,
+}
+
+/// Scores as integers in the same order, ascending.
+pub fn sorted_keys(scores: &[f64]) -> Vec<u64> {
+    let key = |score: &f64| {
+        let bits = (score + 0.0).to_bits(); // -0.0 and 0.0 are one score
+        if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+    };
+    let mut keys: Vec<u64> = scores.iter().map(key).collect();
+    keys.par_sort_unstable();
+    keys
 }
 
 impl<'a> Roc<'a> {
