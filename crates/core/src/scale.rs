@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{
-    DataType, DurationNanosecondType, Time64NanosecondType, TimeUnit, TimestampNanosecondType,
-};
+use arrow::datatypes::{DataType, DurationNanosecondType, Time64NanosecondType, TimeUnit, TimestampNanosecondType};
 
 use crate::column::value_type;
 use crate::{Column, Domain, Error, NumberDomain, NumberKind, Result};
@@ -179,7 +177,10 @@ mod tests {
         let integer = |base, step| NumberKind::Integer { base, step };
         let date = scale(DataType::Date32, integer(0, 1));
         let minutes = scale(DataType::Timestamp(TimeUnit::Second, None), integer(86_400, 60));
-        assert_eq!((date.line(0), minutes.line(0)), (Some((0, 86_400_000_000_000)), Some((86_400_000_000_000, 60_000_000_000))));
+        assert_eq!(
+            (date.line(0), minutes.line(0)),
+            (Some((0, 86_400_000_000_000)), Some((86_400_000_000_000, 60_000_000_000)))
+        );
         // Day 1 is minute 0, and before minute 1.
         let day = date.parse("1970-01-02").unwrap();
         assert_eq!(day, Amount::Exact(86_400_000_000_000));
@@ -189,6 +190,9 @@ mod tests {
         let price = scale(DataType::Decimal128(9, 2), integer(0, 1));
         assert_eq!((price.line(3), price.line(1)), (Some((0, 10)), None));
         assert_eq!(price.compare(10.0, price.parse("0.1").unwrap()), Some(Ordering::Equal));
-        assert_eq!(date.parse("soon").unwrap_err().message(), "'soon' is no date or timestamp such as '2024-01-31' or '2024-01-31T12:00:00'");
+        assert_eq!(
+            date.parse("soon").unwrap_err().message(),
+            "'soon' is no date or timestamp such as '2024-01-31' or '2024-01-31T12:00:00'"
+        );
     }
 }

@@ -15,7 +15,7 @@ use lookalike_core::{
 use rayon::prelude::*;
 
 use crate::alias::Alias;
-pub(crate) use structure::{Given, Structure};
+pub(crate) use structure::Structure;
 
 /// From a model's values of one column to values of the input's column.
 pub(crate) enum Restore {

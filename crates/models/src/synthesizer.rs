@@ -105,8 +105,7 @@ impl Synthesizer {
         let copies = (params.filter_copies && comparable).then(|| CopyFilter::new(&frame, job)).transpose()?;
         job.check()?;
         let min_persons = params.min_category_count;
-        let (frame, structure) =
-            Structure::fit(frame, &params.constraints, params.detect_structure, min_persons, job)?;
+        let (frame, structure) = Structure::fit(frame, &params.constraints, params.detect_structure, min_persons, job)?;
         job.check()?;
         let (prepared, restore) = prepare(&frame, min_persons)?;
         drop(frame);
@@ -135,6 +134,11 @@ impl Synthesizer {
     /// Fields and domains of the input, to decode blocks with.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// What is kept between columns whatever the model, a sentence each, such as `'zip' determines 'city'`.
+    pub fn structure(&self) -> Vec<String> {
+        self.structure.describe()
     }
 
     /// Rows to generate.

@@ -16,7 +16,8 @@ pub(crate) enum Rule {
 }
 
 /// What the argument allows, for messages.
-const ALLOWED: &str = "allowed are comparisons such as 'start <= stop', 'start < stop' and 'age >= 18', and 'fixed(city, zip)'";
+const ALLOWED: &str =
+    "allowed are comparisons such as 'start <= stop', 'start < stop' and 'age >= 18', and 'fixed(city, zip)'";
 
 /// Reads the constraints of a call.
 ///
@@ -67,7 +68,11 @@ fn parse_one(text: &str, columns: &[Column]) -> Result<Rule> {
             let (a, b) = (measure(&columns[left])?, measure(&columns[right])?);
             if a != b {
                 let words = |c: usize, m| format!("'{}' is {}", columns[c].name(), words(m));
-                return Err(Error::argument(format!("{} and {}, which do not compare", words(left, a), words(right, b))));
+                return Err(Error::argument(format!(
+                    "{} and {}, which do not compare",
+                    words(left, a),
+                    words(right, b)
+                )));
             }
             if left == right {
                 return Err(Error::argument("a column is compared with itself"));
@@ -211,7 +216,9 @@ impl Rule {
                 (0..a.len()).filter(|&r| pair.breaks(a[r], b[r], *strict)).collect()
             }
             Rule::Bound { column, side, strict, amount } => {
-                let (Some(scale), Some(v)) = (Scale::of(&columns[*column]), values[*column].numbers()) else { return vec![] };
+                let (Some(scale), Some(v)) = (Scale::of(&columns[*column]), values[*column].numbers()) else {
+                    return vec![];
+                };
                 let breaks = |v: f64| match scale.compare(v, *amount) {
                     Some(Ordering::Equal) => *strict,
                     Some(order) => order != *side,

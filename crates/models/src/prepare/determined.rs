@@ -109,9 +109,11 @@ pub(crate) fn detect(frame: &Frame, may_drop: &[bool], min_persons: u32, job: &J
     let mut found_pairs = vec![];
     for part in pairs.chunks(256) {
         job.check()?;
-        found_pairs.par_extend(part.par_iter().filter_map(|&(a, b)| {
-            determines(&coded[a], &coded[b], persons, min_persons).map(|values| (a, b, values))
-        }));
+        found_pairs.par_extend(
+            part.par_iter().filter_map(|&(a, b)| {
+                determines(&coded[a], &coded[b], persons, min_persons).map(|values| (a, b, values))
+            }),
+        );
     }
     found.arrange(&coded, found_pairs, may_drop);
     Ok(found)
@@ -120,14 +122,12 @@ pub(crate) fn detect(frame: &Frame, may_drop: &[bool], min_persons: u32, job: &J
 impl Found {
     /// Chooses what is dropped: of all columns that determine one, the one of fewest values.
     fn arrange(&mut self, coded: &[Coded], pairs: Vec<(usize, usize, Vec<u32>)>, may_drop: &[bool]) {
-        let is_wide = |a: &Coded, b: &Coded| {
-            matches!(a.levels, Levels::Codes(_)) && a.size > MAX_LEVELS && b.size <= MAX_LEVELS
-        };
+        let is_wide =
+            |a: &Coded, b: &Coded| matches!(a.levels, Levels::Codes(_)) && a.size > MAX_LEVELS && b.size <= MAX_LEVELS;
         let mut parent: Vec<Option<usize>> = vec![None; coded.len()];
         for (i, &(a, b, _)) in pairs.iter().enumerate() {
-            let allowed = may_drop[coded[b].column]
-                && coded[a].coverage >= MIN_COVERAGE
-                && !is_wide(&coded[a], &coded[b]);
+            let allowed =
+                may_drop[coded[b].column] && coded[a].coverage >= MIN_COVERAGE && !is_wide(&coded[a], &coded[b]);
             // Pairs of one b stand in order of a: the last has fewest values.
             if allowed {
                 parent[b] = Some(i);
@@ -388,7 +388,8 @@ impl Lookup {
     /// `columns` are the input's.
     pub fn load(r: &mut Reader, columns: &[Column]) -> Result<Self> {
         let (column, of) = (r.u32()? as usize, r.u32()? as usize);
-        let lookup = Self { column, of, keys: Levels::load(r)?, values: Levels::load(r)?, rows: r.list(8, Reader::u64)? };
+        let lookup =
+            Self { column, of, keys: Levels::load(r)?, values: Levels::load(r)?, rows: r.list(8, Reader::u64)? };
         let fits = |c: usize, levels: &Levels| columns.get(c).is_some_and(|c| levels.fit(c));
         ensure(column != of && fits(column, &lookup.values) && fits(of, &lookup.keys))?;
         let size = lookup.keys.len();

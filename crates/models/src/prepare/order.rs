@@ -311,7 +311,9 @@ impl Sum {
             (NumberKind::Integer { base, step }, Some(Lines::Exact { .. })) => {
                 base >= 0 && step > 0 && bounded(difference.min) && bounded(difference.max)
             }
-            (NumberKind::Float { .. }, Some(Lines::Float { .. })) => difference.min >= 0.0 && difference.max.is_finite(),
+            (NumberKind::Float { .. }, Some(Lines::Float { .. })) => {
+                difference.min >= 0.0 && difference.max.is_finite()
+            }
             _ => false,
         })?;
         let Domain::Number(domain) = columns[column].domain else { return Err(crate::codec::inconsistent()) };

@@ -8,8 +8,8 @@ use super::constraints::{Rule, parse};
 use super::determined::{Lookup, Refined, detect};
 use super::fixed::Fixed;
 use super::levels::{Level, Levels};
-use super::order::{Edge, Ranges, Sum, range};
 use super::order;
+use super::order::{Edge, Ranges, Sum, range};
 use crate::codec::{Reader, Writer, ensure, inconsistent};
 
 /// Where a column of the model comes from.
@@ -50,6 +50,7 @@ pub(crate) struct Structure {
 
 /// What a condition on an input column is to the model.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(dead_code)] // For conditions.
 pub(crate) enum Given {
     /// One of these values of a column of the model, in proportion to these rows; the values are the structured frame's, before
     /// [`super::Restore::undo`].
@@ -90,7 +91,11 @@ impl Structure {
                 if let Rule::Fixed { columns } = other
                     && columns.iter().any(|c| members.contains(c))
                 {
-                    columns.iter().for_each(|&c| if !members.contains(&c) { members.push(c) });
+                    columns.iter().for_each(|&c| {
+                        if !members.contains(&c) {
+                            members.push(c)
+                        }
+                    });
                 }
             }
             members.iter().for_each(|&c| taken[c] = true);
@@ -133,8 +138,9 @@ impl Structure {
                 _ => {}
             }
         }
-        let free: Vec<usize> =
-            (0..width).filter(|&c| columns[c].role() == Role::Number && (!movable[c] || named[c] && !taken[c])).collect();
+        let free: Vec<usize> = (0..width)
+            .filter(|&c| columns[c].role() == Role::Number && (!movable[c] || named[c] && !taken[c]))
+            .collect();
         let mut edges: Vec<Edge> = rules
             .iter()
             .filter_map(|rule| match *rule {
@@ -158,7 +164,9 @@ impl Structure {
         let (parts, rows) = (frame.rows(), made);
         let (all, units) = frame.into_parts();
         let mut model: Vec<(usize, Origin, Column)> = rows;
-        model.extend(all.into_iter().enumerate().filter(|(c, _)| !taken[*c]).map(|(c, column)| (c, Origin::Column(c), column)));
+        model.extend(
+            all.into_iter().enumerate().filter(|(c, _)| !taken[*c]).map(|(c, column)| (c, Origin::Column(c), column)),
+        );
         model.sort_by_key(|m| m.0);
         let (origins, model) = model.into_iter().map(|(_, origin, column)| (origin, column)).unzip();
         let structure = Self { columns, origins, steps, rules, texts: texts.to_vec() };
@@ -260,12 +268,15 @@ impl Structure {
         }
         let model = self.origins.iter().map(|origin| match *origin {
             Origin::Column(c) => values[c].clone(),
-            Origin::Difference(step) | Origin::Combination(step) => std::mem::replace(&mut given[step], Values::Omitted),
+            Origin::Difference(step) | Origin::Combination(step) => {
+                std::mem::replace(&mut given[step], Values::Omitted)
+            }
         });
         (model.collect(), added)
     }
 
     /// What it means to the model that an input column has one of the values.
+    #[allow(dead_code)] // For conditions.
     pub fn given(&self, column: usize, values: &Values) -> Given {
         self.given_weighted(column, Levels::of(values), None)
     }
@@ -337,6 +348,26 @@ impl Structure {
         self.origins.iter().map(column).collect()
     }
 
+    /// What is kept, a sentence each.
+    pub fn describe(&self) -> Vec<String> {
+        let name = |c: usize| format!("'{}'", self.columns[c].name());
+        let list = |all: &mut dyn Iterator<Item = usize>| all.map(name).collect::<Vec<_>>().join(", ");
+        let sentence = |step: &Step| match step {
+            Step::Constant(column, _) => format!("{} has one value", name(*column)),
+            Step::Fixed(fixed) => {
+                format!("{} have {} combinations", list(&mut fixed.columns.iter().copied()), fixed.rows.len())
+            }
+            Step::Refined(Refined { table, .. }) | Step::Lookup(table) => {
+                format!("{} determines {}", name(table.of), name(table.column))
+            }
+            Step::Sum(sum) => {
+                format!("{} is never below {}", name(sum.column), list(&mut sum.of.iter().map(|(c, _)| *c)))
+            }
+            Step::Same { column, of } => format!("{} equals {}", name(*column), name(*of)),
+        };
+        self.steps.iter().map(sentence).collect()
+    }
+
     /// Texts of the rules by hand.
     pub fn constraints(&self) -> &[String] {
         &self.texts
@@ -367,7 +398,12 @@ fn sums(frame: &Frame, edges: Vec<Edge>, min_persons: u32) -> Vec<(Sum, Column)>
         .collect();
     let mut found = vec![];
     // Columns without anything below go first; what stands in a circle stays as it is.
-    while let Some(column) = open.iter().map(|e| e.high).filter(|&h| open.iter().all(|e| e.high != h || open.iter().all(|f| f.high != e.low))).min() {
+    while let Some(column) = open
+        .iter()
+        .map(|e| e.high)
+        .filter(|&h| open.iter().all(|e| e.high != h || open.iter().all(|f| f.high != e.low)))
+        .min()
+    {
         let of = open.iter().filter(|e| e.high == column).map(|e| (e.low, e.strict)).collect();
         found.extend(Sum::fit(frame, column, of, &mut ranges, min_persons));
         open.retain(|e| e.high != column);
@@ -375,6 +411,7 @@ fn sums(frame: &Frame, edges: Vec<Edge>, min_persons: u32) -> Vec<(Sum, Column)>
     found
 }
 
+#[allow(dead_code)] // For models that are kept.
 impl Structure {
     pub fn save(&self, w: &mut Writer) {
         w.list(&self.origins, |w, origin| {
@@ -448,7 +485,9 @@ impl Structure {
                     (Domain::Category(a), Domain::Category(b)) => a.labels.len() == b.labels.len(),
                     _ => false,
                 };
-                ensure(matches!((columns.get(column), columns.get(of)), (Some(a), Some(b)) if column != of && fits(a, b)))?;
+                ensure(
+                    matches!((columns.get(column), columns.get(of)), (Some(a), Some(b)) if column != of && fits(a, b)),
+                )?;
                 Ok(Step::Same { column, of })
             }
             5 => Ok(Step::Lookup(Lookup::load(r, &columns)?)),
@@ -501,3 +540,6 @@ impl Structure {
         ensure(known.iter().all(|k| *k))
     }
 }
+
+#[cfg(test)]
+mod tests;
