@@ -196,6 +196,9 @@ impl Synthesizer {
     /// has no density in closed form.
     pub fn log_likelihood(&self, rows: &Frame, job: &Job) -> Result<Option<Vec<f64>>> {
         let _memory = job.reserve(rows.memory(), "rows to find the likelihood of")?;
+        if !self.structure.has_density() {
+            return Ok(None);
+        }
         let values: Vec<&Values> = rows.columns().iter().map(|c| &c.values).collect();
         let (model, added) = self.structure.undo(&values, rows.rows());
         let columns = self.structure.model_columns().into_iter().zip(model).zip(&self.restore);

@@ -111,7 +111,7 @@ fn split(text: &str) -> Option<(&str, &str, &str)> {
                 let (left, right) = (text[..i].trim(), text[i + width..].trim());
                 let is_operand = |side: &str| {
                     let bare = !side.starts_with(['"', '\'']);
-                    !side.is_empty() && !(bare && side.contains(['<', '>', '=', '!']))
+                    !(side.is_empty() || bare && side.contains(['<', '>', '=', '!']))
                 };
                 return (is_operand(left) && is_operand(right)).then(|| (left, &text[i..i + width], right));
             }

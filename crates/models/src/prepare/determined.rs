@@ -122,8 +122,10 @@ pub(crate) fn detect(frame: &Frame, may_drop: &[bool], min_persons: u32, job: &J
 impl Found {
     /// Chooses what is dropped: of all columns that determine one, the one of fewest values.
     fn arrange(&mut self, coded: &[Coded], pairs: Vec<(usize, usize, Vec<u32>)>, may_drop: &[bool]) {
-        let is_wide =
-            |a: &Coded, b: &Coded| matches!(a.levels, Levels::Codes(_)) && a.size > MAX_LEVELS && b.size <= MAX_LEVELS;
+        let is_wide = |a: &Coded, b: &Coded| {
+            let many = matches!(a.levels, Levels::Codes(_)) && a.size > MAX_LEVELS;
+            many && (b.size <= MAX_LEVELS || a.coverage < MIN_COVERAGE)
+        };
         let mut parent: Vec<Option<usize>> = vec![None; coded.len()];
         for (i, &(a, b, _)) in pairs.iter().enumerate() {
             let allowed =
@@ -153,7 +155,8 @@ impl Found {
             let (a, b, values) = &pairs[i];
             lookup(&coded[*a], &coded[*b], values)
         };
-        self.refined = refines.iter().flatten().map(table).collect();
+        // Coarse before fine: what refines another is drawn after it.
+        self.refined = refines.iter().rev().flatten().map(table).collect();
         self.lookups = parent.iter().flatten().map(table).collect();
     }
 }

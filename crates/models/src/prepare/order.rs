@@ -74,6 +74,8 @@ pub(crate) struct Sum {
     /// What comes out stays inside.
     pub min: f64,
     pub max: f64,
+    /// Whether rows without any of the others were learned with a difference of another row: such rows have no density.
+    pub is_filled: bool,
 }
 
 /// The lines of a sum's columns in one unit.
@@ -102,7 +104,7 @@ impl Sum {
         let Domain::Number(domain) = columns[column].domain else { return None };
         let values = columns[column].values.numbers()?;
         let others: Vec<&[f64]> = of.iter().map(|(c, _)| columns[*c].values.numbers()).collect::<Option<_>>()?;
-        let mut sum = Self { column, of, difference: domain, min: f64::NAN, max: f64::NAN };
+        let mut sum = Self { column, of, difference: domain, min: f64::NAN, max: f64::NAN, is_filled: false };
         let of_row = |row: usize| others.iter().map(move |v| v[row]);
         let differences: Vec<f64> = match sum.lines(columns)? {
             Lines::Exact { of, column, .. } => {
@@ -142,6 +144,15 @@ impl Sum {
         };
         if (0..frame.rows()).any(|r| !values[r].is_nan() && others.iter().all(|v| v[r].is_nan())) {
             return None;
+        }
+        // Without any of the others the difference says nothing, and one of another row stands in for it: so the share of rows without
+        // the column is right in what a model without dependence makes, too.
+        let stands = |r: &usize| others.iter().any(|v| !v[*r].is_nan());
+        let donors: Vec<usize> = (0..frame.rows()).filter(stands).collect();
+        sum.is_filled = donors.len() < frame.rows();
+        let mut differences = differences;
+        for (i, row) in (0..frame.rows()).filter(|r| !stands(r)).enumerate() {
+            differences[row] = differences[donors[i % donors.len().max(1)]];
         }
         let own = range(values, domain, frame.units(), min_persons);
         (sum.min, sum.max) = own;
@@ -284,6 +295,7 @@ impl Sum {
             }
         }
         [self.difference.min, self.difference.max, self.min, self.max].into_iter().for_each(|v| w.f64(v));
+        w.u32(u32::from(self.is_filled));
     }
 
     /// `columns` are the input's.
@@ -302,6 +314,7 @@ impl Sum {
             difference,
             min: r.f64()?,
             max: r.f64()?,
+            is_filled: r.u32()? != 0,
         };
         let measure = |c: usize| columns.get(c).and_then(Scale::of).map(|s| s.measure);
         ensure(!of.is_empty() && measure(column).is_some() && of.iter().all(|(_, strict)| *strict <= 1))?;

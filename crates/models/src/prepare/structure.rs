@@ -227,6 +227,11 @@ impl Structure {
         self.origins.contains(&Origin::Column(column)) && !self.steps.iter().any(used)
     }
 
+    /// Whether rows keep a density in closed form on the way.
+    pub fn has_density(&self) -> bool {
+        !self.steps.iter().any(|step| matches!(step, Step::Sum(Sum { is_filled: true, .. })))
+    }
+
     /// The way in: values of the input's columns as values of the model's, before [`super::Restore::undo`], and what is added to
     /// the logarithm of each row's density: minus infinity where the row breaks what always holds.
     pub fn undo(&self, values: &[&Values], rows: usize) -> (Vec<Values>, Vec<f64>) {

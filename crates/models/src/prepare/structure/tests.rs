@@ -289,15 +289,66 @@ fn saved_structure_is_the_same_and_hostile_bytes_are_refused() {
             for flip in [1u8, 0x80, 0xff] {
                 let mut damaged = body.to_vec();
                 damaged[i] ^= flip;
-                if let Ok(other) = Structure::load(
-                    &mut Reader::new(&crate::codec::sealed(damaged), "structure").unwrap(),
-                    columns.clone(),
-                ) {
-                    if other.model_columns().len() == model.columns().len() {
-                        other.apply(values(), input.rows(), &mut Streams::new(1, "test").block(0));
-                    }
+                let sealed = crate::codec::sealed(damaged);
+                let other = Structure::load(&mut Reader::new(&sealed, "structure").unwrap(), columns.clone());
+                if let Ok(other) = other
+                    && other.model_columns().len() == model.columns().len()
+                {
+                    other.apply(values(), input.rows(), &mut Streams::new(1, "test").block(0));
                 }
             }
         }
     }
+}
+
+#[test]
+fn missing_shares_stay_where_both_columns_are_missing_together() {
+    let mut rng = Streams::new(5, "both").block(0);
+    let days: Vec<Option<(i32, i32)>> = (0..600)
+        .map(|i| {
+            (i % 3 > 0).then(|| below(&mut rng, 300) as i32).map(|start| (start, start + below(&mut rng, 20) as i32))
+        })
+        .collect();
+    let input = frame(vec![
+        ("start", Arc::new(Int32Array::from_iter(days.iter().map(|d| d.map(|d| d.0)))) as ArrayRef),
+        ("stop", Arc::new(Int32Array::from_iter(days.iter().map(|d| d.map(|d| d.1))))),
+    ]);
+    let params = SynthesizeParams { model: "independent".into(), filter_copies: false, ..Default::default() };
+    let options = Options::check(crate::model("independent").unwrap().params(), &[]).unwrap();
+    let job = Job::unbounded();
+    let synthesizer = Synthesizer::fit(input.clone(), params, &options, &job).unwrap();
+    assert_eq!(synthesizer.structure(), ["'stop' is never below 'start'"]);
+    let made = synthesizer.sample(10_000, &job).unwrap();
+    let missing = made.columns()[1].values.numbers().unwrap().iter().filter(|v| v.is_nan()).count() as f64;
+    // A binomial of 10,000 at a third.
+    assert!((missing - 10_000.0 / 3.0).abs() < 4.9 * (10_000.0 * 2.0 / 9.0f64).sqrt(), "{missing}");
+    // Rows without a start have no density of their own.
+    assert!(synthesizer.log_likelihood(&input, &job).unwrap().is_none());
+}
+
+#[test]
+fn codes_go_into_groups_and_groups_into_chapters() {
+    let mut rng = Streams::new(6, "levels").block(0);
+    // 4,000 codes in 800 groups in 8 chapters, a third of the rows with codes that few share.
+    let code = |rng: &mut Stream| if below(rng, 3) == 0 { below(rng, 4000) } else { below(rng, 4000) / 5 * 5 };
+    let codes: Vec<usize> = (0..30_000).map(|_| code(&mut rng)).collect();
+    let input = frame(vec![
+        ("code", text(codes.iter().map(|c| Some(format!("{c:04}"))))),
+        ("unit", text(codes.iter().map(|c| Some(format!("{:03}", c / 5))))),
+        ("chapter", text(codes.iter().map(|c| Some(format!("{}", c / 500))))),
+    ]);
+    let params = SynthesizeParams { model: "independent".into(), filter_copies: false, ..Default::default() };
+    let options = Options::check(crate::model("independent").unwrap().params(), &[]).unwrap();
+    let job = Job::unbounded();
+    let synthesizer = Synthesizer::fit(input, params, &options, &job).unwrap();
+    assert_eq!(synthesizer.structure(), ["'unit' determines 'chapter'", "'code' determines 'unit'"]);
+    let made = synthesizer.sample(10_000, &job).unwrap();
+    let of = |c: usize| made.columns()[c].values.codes().unwrap();
+    // Codes are dense, so that the label is the code.
+    assert_eq!((0..10_000).filter(|&r| of(1)[r] / 100 != of(2)[r]).count(), 0);
+    let label = |c: usize, r: usize| match &synthesizer.columns()[c].domain {
+        Domain::Category(domain) => domain.labels[of(c)[r] as usize].parse::<usize>().unwrap(),
+        _ => 0,
+    };
+    assert_eq!((0..10_000).filter(|&r| label(0, r) / 5 != label(1, r)).count(), 0);
 }
