@@ -62,6 +62,12 @@ impl Writer {
     }
 }
 
+/// Bytes with the checksum that belongs to them, to try what damage behind it does.
+#[cfg(test)]
+pub(crate) fn sealed(bytes: Vec<u8>) -> Vec<u8> {
+    Writer { bytes }.finish()
+}
+
 /// FNV-1a: finds truncation and damage, keeps out no attacker.
 fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
