@@ -36,6 +36,7 @@
 #![deny(missing_docs)]
 
 mod alias;
+mod cart;
 mod codec;
 mod copies;
 mod factor;
@@ -48,7 +49,9 @@ mod model;
 mod normal;
 mod prepare;
 mod rows;
+mod symbols;
 mod synthesizer;
+mod tree;
 
 pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;
