@@ -332,7 +332,7 @@ fn unknown_models_are_named_with_the_closest() {
     assert_eq!(crate::model("auto").unwrap().name(), crate::DEFAULT);
     assert_eq!(
         crate::model("gausian").err().unwrap().message(),
-        "unknown model 'gausian'; did you mean 'gaussian'? (allowed: auto, independent, gaussian, gaussian_copula)"
+        "unknown model 'gausian'; did you mean 'gaussian'? (allowed: auto, independent, gaussian, gaussian_copula, cart)"
     );
     let names: BTreeSet<&str> = MODELS.iter().map(|m| m.name()).collect();
     assert_eq!(names.len(), MODELS.len());
