@@ -3,18 +3,37 @@
 mod fitted;
 mod order;
 
-use lookalike_core::{Column, Default, Job, Options, ParamKind, ParamSpec, Result, Units, Values};
+use lookalike_core::{Default, Job, Options, ParamKind, ParamSpec, Result, Units};
 use rayon::prelude::*;
 
 use crate::codec::Reader;
 use crate::gaussian_copula::KNOTS;
 use crate::model::{FitReport, Fitted, Model};
 use crate::rows::{Rows, Table};
-use crate::symbols::Symbols;
-use crate::tree::{Grow, Grown};
+use crate::runs::Runs;
+use crate::symbols::Encoded;
+use crate::tree::{Grow, Grown, Tree};
 use fitted::{ColumnTree, Columns};
 
-/// Sequential synthesis by classification trees.
+/// Sequential synthesis: one column after another, each from a classification tree on the columns before it.
+///
+/// - Every column becomes symbols ([`Symbols`]): categories, atoms of numbers, stretches between atoms, NULL.
+/// - The **tree** of a column splits rows by the bins of earlier columns, where that gains most log-likelihood of the column's classes
+///   (quantiles of a number, so that two modes stay two modes; the most frequent categories). Categories are arranged by the
+///   first principal axis of their class shares. A split needs `min_leaf_size` persons on either side and a gain of
+///   `complexity` nats a degree of freedom, counted by the perplexity of the classes in the node.
+/// - A **draw** walks to a leaf and takes the symbol of one of its rows; but first, with probability
+///   smoothing / (smoothing + rows), it goes up to the node above, and there again. Leaves thus lend from the nodes above
+///   what they have seen too little of.
+/// - **Given values** are exact. Columns after the last given one are drawn as always. Where a column before it is not given, 64
+///   candidates are drawn for each row, weighted by the probability of the given values in their leaves, and one is
+///   chosen (importance resampling: the less likely the given values, the fewer different rows).
+///
+/// Deviations from the source: it draws observed values of a leaf, here numbers are drawn inside stretches that
+/// `min_category_count` persons share; it grows CART by Gini or variance and cuts by a cost-complexity, here by log-likelihood.
+///
+/// The saved state holds for each column the quantile table, the tree, and how often each symbol occurs in each leaf: counts of at
+/// least `min_leaf_size` persons. No training rows, but with small leaves much about them.
 pub(crate) struct Cart;
 
 const NAME: &str = "cart";
@@ -22,7 +41,7 @@ const NAME: &str = "cart";
 const MIN_LEAF_SIZE: ParamSpec = ParamSpec {
     name: "min_leaf_size",
     kind: ParamKind::Int { min: 1, max: 1_000_000_000 },
-    default: Default::Int(20),
+    default: Default::Int(100),
     purpose: "Persons that every leaf of a tree holds at least.",
 };
 
@@ -36,22 +55,22 @@ const MAX_DEPTH: ParamSpec = ParamSpec {
 const COMPLEXITY: ParamSpec = ParamSpec {
     name: "complexity",
     kind: ParamKind::Float { min: 0.0, max: 1e6 },
-    default: Default::Float(1.0),
-    purpose: "Log-likelihood that a split must gain for each class of the target beyond the first.",
+    default: Default::Float(3.0),
+    purpose: "Log-likelihood that a split must gain for each class of the column beyond the first, in nats.",
 };
 
 const SMOOTHING: ParamSpec = ParamSpec {
     name: "smoothing",
     kind: ParamKind::Float { min: 0.0, max: 1e6 },
     default: Default::Float(1.0),
-    purpose: "Rows' worth of the distribution of the node above that is mixed into every node of a tree.",
+    purpose: "Rows' worth of the distribution in the node above that every node of a tree is mixed with.",
 };
 
 const ORDER: ParamSpec = ParamSpec {
     name: "order",
-    kind: ParamKind::Choice(&["association", "input", "a2", "a3", "a4"]),
-    default: Default::Text("association"),
-    purpose: "Whether columns follow one another by their association or as in the input.",
+    kind: ParamKind::Choice(order::ORDERS),
+    default: Default::Text("cardinality"),
+    purpose: "How columns follow one another: few values first, by shared information, or as in the input.",
 };
 
 /// How trees are grown.
@@ -91,19 +110,12 @@ impl Model for Cart {
             smoothing: options.float("smoothing").unwrap_or(1.0),
         };
         let knots = options.int("knots").unwrap_or(1024) as usize;
-        let by_association = options.choice("order").unwrap_or_default();
+        let kind = options.choice("order").unwrap_or_else(|| order::ORDERS[0].into());
         let mut table = Table::collect(rows, job)?;
         job.count("rows_trained", table.rows);
         let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
-        let _memory = job.reserve(table.rows * table.columns.len() * 2, "the bins and classes of columns")?;
-        let encoded: Vec<Encoded> = std::mem::take(&mut table.columns)
-            .into_par_iter()
-            .map(|column| {
-                job.check()?;
-                Ok(Encoded::new(&column, table.units.as_ref(), table.min_persons, knots))
-            })
-            .collect::<Result<_>>()?;
-        let order = order::by_association(&encoded, table.rows, &by_association);
+        let encoded = Encoded::all(&mut table, knots, job)?;
+        let order = order::order(&encoded, &kind);
         let columns = grow(encoded, &order, table.units.as_ref(), &params, job)?;
         Ok(Box::new(Columns::new(report, order, columns, params.smoothing)))
     }
@@ -113,29 +125,6 @@ impl Model for Cart {
         let columns = Columns::load(&mut reader)?;
         reader.finish()?;
         Ok(Box::new(columns))
-    }
-}
-
-/// A column as trees see it.
-struct Encoded {
-    symbols: Symbols,
-    /// Symbol, bin and class of each row.
-    symbol: Vec<u32>,
-    bin: Vec<u8>,
-    class: Vec<u8>,
-    class_count: usize,
-}
-
-impl Encoded {
-    fn new(column: &Column, units: Option<&Units>, min_persons: u32, knots: usize) -> Self {
-        let (symbols, symbol) = Symbols::fit(column, units, min_persons, knots);
-        let mut count = vec![0u64; symbols.len()];
-        symbol.iter().for_each(|&s| count[s as usize] += 1);
-        let class_of = symbols.classes(&count);
-        let bin = symbol.iter().map(|&s| symbols.bin_of[s as usize]).collect();
-        let class = symbol.iter().map(|&s| class_of[s as usize]).collect();
-        let class_count = class_of.iter().max().map_or(0, |c| *c as usize + 1);
-        Self { symbols, symbol, bin, class, class_count }
     }
 }
 
@@ -180,19 +169,13 @@ fn grow(
     grown.into_iter().for_each(|(column, grown)| trees[column as usize] = Some(grown));
     let columns = encoded.into_par_iter().zip(trees).map(|(e, grown)| match grown {
         Some(grown) => {
-            let mut donors: Vec<u32> = grown.rows.iter().map(|&r| e.symbol[r as usize]).collect();
-            for leaf in grown.tree.leaves() {
-                let (start, end) = grown.tree.range[leaf];
-                donors[start as usize..end as usize].sort_unstable();
-            }
-            ColumnTree { symbols: e.symbols, tree: grown.tree, donors }
+            let runs = Runs::new(&grown, &e.symbol, e.symbols.len());
+            ColumnTree { symbols: e.symbols, tree: grown.tree, runs }
         }
-        None => ColumnTree { symbols: e.symbols, tree: Default0::default(), donors: vec![] },
+        None => ColumnTree { symbols: e.symbols, tree: Tree::default(), runs: Runs::default() },
     });
     Ok(columns.collect())
 }
 
-use std::default::Default as Default0;
-
-#[allow(unused)]
-fn unused(_: &Values) {}
+#[cfg(test)]
+mod tests;

@@ -36,9 +36,11 @@
 #![deny(missing_docs)]
 
 mod alias;
+mod arf;
 mod cart;
 mod codec;
 mod copies;
+mod copy;
 mod factor;
 mod gaussian;
 mod gaussian_copula;
@@ -49,6 +51,9 @@ mod model;
 mod normal;
 mod prepare;
 mod rows;
+mod runs;
+mod smote;
+mod stored;
 mod symbols;
 mod synthesizer;
 mod tree;

@@ -2,7 +2,10 @@
 
 use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result, Stream, Values, closest, list_names};
 
-use crate::{cart::Cart, gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows};
+use crate::{
+    arf::Arf, cart::Cart, copy::Copy, gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows,
+    smote::Smote,
+};
 
 /// A kind of generator.
 pub trait Model: Sync {
@@ -78,7 +81,7 @@ pub struct FitReport {
 }
 
 /// Every generator.
-pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula, &Cart];
+pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula, &Cart, &Arf, &Smote, &Copy];
 
 /// Name of the model that 'auto' stands for.
 pub const DEFAULT: &str = "gaussian_copula";

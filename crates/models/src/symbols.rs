@@ -1,10 +1,12 @@
 //! Columns as symbols for trees: what a leaf counts, and the few bins that splits look at.
 
-use lookalike_core::{Column, Domain, MISSING, Result, Stream, Units, Values, uniform};
+use lookalike_core::{Column, Domain, Job, MISSING, Result, Stream, Units, Values, uniform};
+use rayon::prelude::*;
 
 use crate::alias::Alias;
 use crate::codec::{Reader, Writer, ensure, inconsistent};
 use crate::marginal::{Marginal, NO_PIECE};
+use crate::rows::Table;
 
 /// Most bins of a column: a split is a set of bins, one bit each.
 pub(crate) const BINS: usize = 64;
@@ -231,6 +233,38 @@ impl Numbers {
     }
 }
 
+/// A column as trees see it.
+pub(crate) struct Encoded {
+    pub symbols: Symbols,
+    /// Symbol, bin and class of each row.
+    pub symbol: Vec<u32>,
+    pub bin: Vec<u8>,
+    pub class: Vec<u8>,
+    pub class_count: usize,
+}
+
+impl Encoded {
+    /// All columns of a table, whose values are dropped on the way.
+    pub fn all(table: &mut Table, knots: usize, job: &Job) -> Result<Vec<Self>> {
+        let encode = |column: Column| {
+            job.check()?;
+            Ok(Self::new(&column, table.units.as_ref(), table.min_persons, knots))
+        };
+        std::mem::take(&mut table.columns).into_par_iter().map(encode).collect()
+    }
+
+    fn new(column: &Column, units: Option<&Units>, min_persons: u32, knots: usize) -> Self {
+        let (symbols, symbol) = Symbols::fit(column, units, min_persons, knots);
+        let mut count = vec![0u64; symbols.len()];
+        symbol.iter().for_each(|&s| count[s as usize] += 1);
+        let class_of = symbols.classes(&count);
+        let bin = symbol.iter().map(|&s| symbols.bin_of[s as usize]).collect();
+        let class = symbol.iter().map(|&s| class_of[s as usize]).collect();
+        let class_count = class_of.iter().max().map_or(0, |c| *c as usize + 1);
+        Self { symbols, symbol, bin, class, class_count }
+    }
+}
+
 /// Values of symbols.
 #[derive(Debug, Clone)]
 pub(crate) enum Decoder {
@@ -313,3 +347,6 @@ fn frequency_groups(count: &[u64], groups: usize) -> Vec<u8> {
 }
 
 const _: () = assert!(NO_PIECE == u32::MAX && CLASSES <= BINS);
+
+#[cfg(test)]
+mod tests;

@@ -72,12 +72,12 @@ impl Tree {
     }
 
     /// Reads a tree over features that `allowed` knows and so many rows; every row ends in a leaf, and every leaf has rows.
-    pub fn load(r: &mut Reader, allowed: impl Fn(u32) -> bool, rows: usize) -> Result<Self> {
+    pub fn load(r: &mut Reader, allowed: impl Fn(u32) -> bool, rows: u32) -> Result<Self> {
         let nodes =
             r.list(16, |r| Ok(Node { right: r.u64()?, feature: r.u32()?, child: r.u32()? }))?;
         let range = r.list(8, |r| Ok((r.u32()?, r.u32()?)))?;
         ensure(!nodes.is_empty() && nodes.len() == range.len())?;
-        ensure(range[0] == (0, rows as u32) && range.iter().all(|r| r.0 < r.1))?;
+        ensure(range[0] == (0, rows) && range.iter().all(|r| r.0 < r.1))?;
         let mut parent = vec![u32::MAX; nodes.len()];
         parent[0] = 0;
         for (i, node) in nodes.iter().enumerate().filter(|(_, n)| n.child != 0) {
@@ -381,3 +381,6 @@ impl<'a> Search<'a> {
 fn n_log_n(n: f64) -> f64 {
     if n > 0.0 { n * libm::log(n) } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests;

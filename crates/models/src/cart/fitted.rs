@@ -1,6 +1,6 @@
 //! Trees with their donors: drawing, conditions, likelihoods, bytes.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
 
 use lookalike_core::{Frame, Result, Stream, Values, uniform};
 use rand::RngCore;
@@ -8,6 +8,7 @@ use rand::RngCore;
 use super::NAME;
 use crate::codec::{Reader, Writer, ensure};
 use crate::model::{FitReport, Fitted};
+use crate::runs::Runs;
 use crate::symbols::{Decoder, Symbols};
 use crate::tree::Tree;
 
@@ -15,8 +16,8 @@ use crate::tree::Tree;
 pub(super) struct ColumnTree {
     pub symbols: Symbols,
     pub tree: Tree,
-    /// Symbols of the training rows, by leaf; ascending in each leaf.
-    pub donors: Vec<u32>,
+    /// Symbols of the training rows, by leaf.
+    pub runs: Runs,
 }
 
 /// All columns.
@@ -29,13 +30,6 @@ pub(super) struct Columns {
     decoders: Vec<Decoder>,
     /// Share of the node above in each node, of 2^24.
     above: Vec<Vec<u32>>,
-    places: OnceLock<Vec<Places>>,
-}
-
-/// Where each symbol stands among the donors of a column: ascending positions.
-struct Places {
-    start: Vec<u32>,
-    at: Vec<u32>,
 }
 
 /// Shares of the node above are kept in so many bits.
@@ -48,45 +42,32 @@ impl Columns {
     pub fn new(report: FitReport, order: Vec<u32>, columns: Vec<ColumnTree>, smoothing: f64) -> Self {
         let decoders = columns.iter().map(|c| c.symbols.decoder()).collect();
         let above = columns.iter().map(|c| shares_above(&c.tree, smoothing)).collect();
-        Self { report, order, columns, smoothing, decoders, above, places: OnceLock::new() }
+        Self { report, order, columns, smoothing, decoders, above }
     }
 
     pub fn load(r: &mut Reader) -> Result<Self> {
         let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: 0 };
         let smoothing = r.f64()?;
         ensure(report.rows > 0 && report.rows < u64::from(u32::MAX) && (0.0..=1e9).contains(&smoothing))?;
-        let rows = report.rows as usize;
-        let width = r.u64()? as usize;
+        let rows = report.rows as u32;
         let order = r.u32s()?;
-        let mut place = vec![usize::MAX; order.len()];
-        ensure(order.len() <= width && order.iter().all(|c| (*c as usize) < width))?;
-        let _ = &mut place;
-        let mut columns = vec![];
-        for c in 0..width {
+        let place: BTreeMap<u32, usize> = order.iter().copied().zip(0..).collect();
+        ensure(place.len() == order.len())?;
+        let mut own = 0;
+        let columns = r.list(4, |r| {
             let symbols = Symbols::load(r)?;
-            let at = order.iter().position(|&o| o as usize == c);
+            let at = place.get(&own);
+            own += 1;
             ensure(at.is_some() == (symbols.len() > 0))?;
             let Some(at) = at else {
-                columns.push(ColumnTree { symbols, tree: Tree::default(), donors: vec![] });
-                continue;
+                return Ok(ColumnTree { symbols, tree: Tree::default(), runs: Runs::default() });
             };
-            let tree = Tree::load(r, |feature| order[..at].contains(&feature), rows)?;
-            let mut donors = vec![];
-            for leaf in tree.leaves() {
-                let runs = r.list(8, |r| Ok((r.u32()?, r.u32()?)))?;
-                let size: u64 = runs.iter().map(|run| u64::from(run.1)).sum();
-                ensure(size == u64::from(tree.size(leaf)))?;
-                ensure(runs.iter().all(|run| (run.0 as usize) < symbols.len()))?;
-                ensure(runs.windows(2).all(|w| w[0].0 < w[1].0))?;
-                runs.iter().for_each(|&(symbol, n)| donors.extend(std::iter::repeat_n(symbol, n as usize)));
-            }
-            columns.push(ColumnTree { symbols, tree, donors });
-        }
+            let tree = Tree::load(r, |feature| place.get(&feature).is_some_and(|p| p < at), rows)?;
+            let runs = Runs::load(r, &tree, symbols.len())?;
+            Ok(ColumnTree { symbols, tree, runs })
+        })?;
+        ensure(order.iter().all(|c| (*c as usize) < columns.len()))?;
         Ok(Self::new(report, order, columns, smoothing))
-    }
-
-    fn places(&self) -> &[Places] {
-        self.places.get_or_init(|| self.columns.iter().map(Places::new).collect())
     }
 
     /// One symbol of a column from the leaf.
@@ -101,16 +82,16 @@ impl Columns {
         }
         let (start, end) = c.tree.range[node];
         let at = (u128::from(random >> SHARE_BITS) * u128::from(end - start)) >> (64 - SHARE_BITS);
-        c.donors[start as usize + at as usize]
+        c.runs.symbol(node, start + at as u32)
     }
 
     /// Probability of a symbol of a column in the leaf, as [`Columns::draw`] has it.
     fn probability(&self, column: usize, leaf: usize, symbol: u32) -> f64 {
-        let (c, above, places) = (&self.columns[column], &self.above[column], &self.places()[column]);
+        let (c, above) = (&self.columns[column], &self.above[column]);
         let (mut node, mut weight, mut sum) = (leaf, 1.0, 0.0);
         loop {
             let share = f64::from(above[node]) / f64::from(1u32 << SHARE_BITS);
-            sum += weight * (1.0 - share) * f64::from(places.count(symbol, c.tree.range[node])) / f64::from(c.tree.size(node));
+            sum += weight * (1.0 - share) * f64::from(c.runs.count(node, symbol)) / f64::from(c.tree.size(node));
             if share == 0.0 {
                 return sum;
             }
@@ -131,28 +112,6 @@ fn shares_above(tree: &Tree, smoothing: f64) -> Vec<u32> {
         _ => (smoothing / (smoothing + f64::from(tree.size(node))) * f64::from(1u32 << SHARE_BITS)) as u32,
     };
     (0..tree.nodes.len()).map(share).collect()
-}
-
-impl Places {
-    fn new(column: &ColumnTree) -> Self {
-        let mut start = vec![0u32; column.symbols.len() + 1];
-        column.donors.iter().for_each(|&s| start[s as usize + 1] += 1);
-        (1..start.len()).for_each(|i| start[i] += start[i - 1]);
-        let mut next = start.clone();
-        let mut at = vec![0; column.donors.len()];
-        for (i, &symbol) in (0..).zip(&column.donors) {
-            at[next[symbol as usize] as usize] = i;
-            next[symbol as usize] += 1;
-        }
-        Self { start, at }
-    }
-
-    /// Donors of a symbol inside a range.
-    fn count(&self, symbol: u32, range: (u32, u32)) -> u32 {
-        let all = &self.at[self.start[symbol as usize] as usize..self.start[symbol as usize + 1] as usize];
-        let below = |limit: u32| all.partition_point(|&p| p < limit) as u32;
-        below(range.1) - below(range.0)
-    }
 }
 
 impl Fitted for Columns {
@@ -204,6 +163,11 @@ impl Fitted for Columns {
                     bins[at] = c.symbols.bin_of[symbol as usize];
                     drawn[k * width + at] = symbol;
                 }
+                // The product of many probabilities would vanish.
+                let largest = weights.iter().copied().fold(0.0, f64::max);
+                if largest > 0.0 && largest < 1e-100 {
+                    weights.iter_mut().for_each(|w| *w /= largest);
+                }
             }
             let chosen = choose(&weights, rng) * width;
             let (bins, drawn) = (&mut bins[chosen..chosen + width], &mut drawn[chosen..chosen + width]);
@@ -243,26 +207,14 @@ impl Fitted for Columns {
         w.u64(self.report.rows);
         w.u64(self.report.units);
         w.f64(self.smoothing);
-        w.u64(self.columns.len() as u64);
         w.u32s(&self.order);
-        for c in &self.columns {
-            c.symbols.save(&mut w);
-            if c.symbols.len() == 0 {
-                continue;
+        w.list(&self.columns, |w, c| {
+            c.symbols.save(w);
+            if c.symbols.len() > 0 {
+                c.tree.save(w);
+                c.runs.save(w);
             }
-            c.tree.save(&mut w);
-            for leaf in c.tree.leaves() {
-                let (start, end) = c.tree.range[leaf];
-                let runs: Vec<(u32, u32)> = c.donors[start as usize..end as usize]
-                    .chunk_by(|a, b| a == b)
-                    .map(|run| (run[0], run.len() as u32))
-                    .collect();
-                w.list(&runs, |w, run| {
-                    w.u32(run.0);
-                    w.u32(run.1);
-                });
-            }
-        }
+        });
         Ok(w.finish())
     }
 

@@ -1,40 +1,59 @@
 //! The order in which columns follow one another.
 
-use super::Encoded;
+use crate::symbols::Encoded;
 
-/// Rows that associations are measured on: the first in canonical order, which is as good as a random choice.
+/// Rows that associations are measured on: the first in canonical order, which are as good as a random choice.
 const ROWS: usize = 100_000;
 
-/// Columns with values, each after the ones it shares most information with.
-pub(super) fn by_association(columns: &[Encoded], rows: usize, kind: &str) -> Vec<u32> {
-    let used: Vec<u32> = (0..columns.len() as u32).filter(|&c| columns[c as usize].symbols.len() > 0).collect();
-    if kind == "input" { return used; }
+/// Ways to order columns, as the option `order` has them.
+pub(super) const ORDERS: &[&str] = &["cardinality", "association", "input"];
+
+/// Columns with values in the order in which they are to be drawn.
+///
+/// - `input`: as they come.
+/// - `association`: first the column that shares most information (in nats, summed over all others), then always the one that
+///   shares most with those before it.
+/// - `cardinality`: columns of few classes first, among equals by association. A tree on many-valued columns finds what tells
+///   few values apart, but few values cannot tell many apart, so little is lost; and every split of the first trees is cheap.
+pub(super) fn order(columns: &[Encoded], kind: &str) -> Vec<u32> {
+    let mut used: Vec<u32> = (0..columns.len() as u32).filter(|&c| columns[c as usize].symbols.len() > 0).collect();
+    if kind != "input" {
+        used = by_association(columns, &used);
+    }
+    if kind == "cardinality" {
+        used.sort_by_key(|&c| columns[c as usize].class_count);
+    }
+    used
+}
+
+fn by_association(columns: &[Encoded], used: &[u32]) -> Vec<u32> {
     let n = used.len();
     let mut shared = vec![0.0; n * n];
     for i in 0..n {
         for j in 0..i {
-            let s = information(&columns[used[i] as usize], &columns[used[j] as usize], rows.min(ROWS));
-            shared[i * n + j] = s;
-            shared[j * n + i] = s;
+            let nats = information(&columns[used[i] as usize], &columns[used[j] as usize]);
+            shared[i * n + j] = nats;
+            shared[j * n + i] = nats;
         }
     }
-    let total = |i: usize| (0..n).map(|j| shared[i * n + j]).sum::<f64>();
     let mut left: Vec<usize> = (0..n).collect();
     let mut chosen: Vec<usize> = vec![];
-    while !left.is_empty() {
-        let score = |&i: &usize| if chosen.is_empty() || kind == "a3" { total(i) } else { chosen.iter().map(|&j| shared[i * n + j]).sum::<f64>() };
-        let best = (0..left.len()).reduce(|a, b| if score(&left[b]) > score(&left[a]) { b } else { a }).unwrap_or(0);
-        chosen.push(left.remove(best));
+    // With all others at first, with those chosen afterwards.
+    let mut score: Vec<f64> = shared.chunks(n.max(1)).map(|row| row.iter().sum()).collect();
+    while let Some(best) = (0..left.len()).reduce(|a, b| if score[left[b]] > score[left[a]] { b } else { a }) {
+        let next = left.remove(best);
+        if chosen.is_empty() {
+            score.fill(0.0);
+        }
+        score.iter_mut().zip(&shared[next * n..(next + 1) * n]).for_each(|(s, nats)| *s += nats);
+        chosen.push(next);
     }
-    if kind == "a2" { chosen.reverse(); }
-    if kind == "a4" { chosen.sort_by(|&a,&b| columns[used[a] as usize].class_count.cmp(&columns[used[b] as usize].class_count)); }
-    let out: Vec<u32> = chosen.into_iter().map(|i| used[i]).collect();
-    eprintln!("order {out:?}");
-    out
+    chosen.into_iter().map(|i| used[i]).collect()
 }
 
 /// Mutual information of the classes of two columns, in nats.
-fn information(a: &Encoded, b: &Encoded, rows: usize) -> f64 {
+fn information(a: &Encoded, b: &Encoded) -> f64 {
+    let rows = a.class.len().min(ROWS);
     let mut joint = vec![0u32; a.class_count * b.class_count];
     for (x, y) in a.class[..rows].iter().zip(&b.class[..rows]) {
         joint[*x as usize * b.class_count + *y as usize] += 1;
