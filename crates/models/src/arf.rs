@@ -2,7 +2,7 @@
 
 mod fitted;
 
-use lookalike_core::{Default, Error, Job, Options, ParamKind, ParamSpec, Result, Stream, Streams, Units, below};
+use lookalike_core::{Default, Job, Options, ParamKind, ParamSpec, Result, Stream, Streams, Units, below};
 use rayon::prelude::*;
 
 use crate::codec::Reader;
@@ -17,8 +17,9 @@ use fitted::{Forest, Leaves};
 /// An adversarial random forest (ARF), density estimation (FORDE) and sampling (FORGE) by its leaves.
 ///
 /// - **Rounds**: a forest learns to tell rows from rows without dependence; its leaves, in which columns are taken for
-///   independent, make the next rows to tell apart. When out-of-bag accuracy is at most .5 + `delta`, what the leaves make cannot
-///   be told from the rows: within leaves the columns are independent. `max_rounds` ends it otherwise.
+///   independent, make the next rows to tell apart. When out-of-bag accuracy is at most .5 + `delta`, what the leaves of
+///   the forest before make cannot be told from the rows, and that forest is kept. It is also kept when accuracy falls no further;
+///   `max_rounds` ends it otherwise.
 /// - **Density**: each tree is a mixture of its leaves, weighted by the share of rows in them; in a leaf each column has its own
 ///   distribution. The forest is the mean of its trees.
 /// - **Sampling**: a tree, a leaf by its weight, and each column on its own.
@@ -148,7 +149,8 @@ fn adversarial(
     let counts: Vec<usize> = encoded.iter().map(|e| e.symbols.bins()).collect();
     let ordered: Vec<bool> = encoded.iter().map(|e| e.symbols.ordered).collect();
     let classes: Vec<u8> = std::iter::repeat_n(0, rows).chain(std::iter::repeat_n(1, rows)).collect();
-    let mut trees;
+    // The forest whose leaves made the rows at hand, and how well it told earlier ones.
+    let mut generator: Option<(Vec<Grown>, f64)> = None;
     let mut round = 0;
     loop {
         job.progress("forests", round, params.max_rounds);
@@ -171,20 +173,25 @@ fn adversarial(
             .map(|t| bagged(&grow, 2 * rows, &mut streams.block(t), &job.quiet()))
             .collect::<Result<_>>()?;
         let accuracy = accuracy(&grown, &classes);
-        trees = grown
-            .into_par_iter()
-            .map(|(grown, _)| refit(&grown.tree, &features, rows, units, params.min_node))
-            .collect::<Vec<Grown>>();
         round += 1;
-        if accuracy <= 0.5 + params.delta || candidates.is_empty() {
-            break;
+        let is_fooled = accuracy <= 0.5 + params.delta;
+        // What the leaves of the forest before made is as good as it gets: it cannot be told, or not worse than earlier rows.
+        if let Some((trees, before)) = generator.take_if(|g| is_fooled || accuracy >= g.1) {
+            if !is_fooled {
+                job.warn(&format!(
+                    "arf: rows are still told from made ones with accuracy {accuracy:.3}, and forest {round} no better than that \
+                     before ({before:.3}): {UNTOLD}"
+                ));
+            }
+            return Ok((trees, round as u32));
         }
-        if round >= params.max_rounds {
-            job.warn(&format!(
-                "arf: after {round} forests rows are still told from made ones with accuracy {accuracy:.3}, more than .5 + delta; \
-                 raise max_rounds or delta"
-            ));
-            break;
+        let trees: Vec<Grown> =
+            grown.into_par_iter().map(|(g, _)| refit(&g.tree, &features, rows, units, params.min_node)).collect();
+        if is_fooled || round >= params.max_rounds {
+            if !is_fooled {
+                job.warn(&format!("arf: forest {round}, the last, tells rows from made ones with accuracy {accuracy:.3}: {UNTOLD}"));
+            }
+            return Ok((trees, round as u32));
         }
         // Each column on its own from rows of the leaf of a random row of a random tree.
         let mut rng = Streams::new(seed, "arf rows").block(round);
@@ -196,10 +203,12 @@ fn adversarial(
                 bins[row] = bins[donor as usize];
             }
         }
+        generator = Some((trees, accuracy));
     }
-    let rounds = u32::try_from(round).map_err(|_| Error::internal("more rounds than fit"))?;
-    Ok((trees, rounds))
 }
+
+/// What a warning of rounds that ended early advises.
+const UNTOLD: &str = "smaller leaves (min_node_size) or more trees follow the data closer, delta says what is near enough";
 
 /// The rows of the leaf that holds row `place` in the order of leaves.
 fn leaf_of_row(tree: &Tree, place: u32) -> (u32, u32) {

@@ -178,4 +178,4 @@ fn grow(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
