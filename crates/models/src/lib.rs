@@ -36,9 +36,12 @@
 #![deny(missing_docs)]
 
 mod alias;
+mod arf;
 mod bayes_net;
+mod cart;
 mod codec;
 mod copies;
+mod copy;
 mod factor;
 mod gaussian;
 mod gaussian_copula;
@@ -51,8 +54,13 @@ mod nn;
 mod normal;
 mod prepare;
 mod rows;
+mod runs;
+mod smote;
+mod stored;
+mod symbols;
 mod synthesizer;
 mod tokens;
+mod tree;
 
 pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;

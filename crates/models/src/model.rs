@@ -3,7 +3,8 @@
 use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result, Stream, Values, closest, list_names};
 
 use crate::{
-    bayes_net::BayesNet, gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows,
+    arf::Arf, bayes_net::BayesNet, cart::Cart, copy::Copy, gaussian::Gaussian, gaussian_copula::GaussianCopula,
+    independent::Independent, rows::Rows, smote::Smote,
 };
 
 /// A kind of generator.
@@ -80,7 +81,7 @@ pub struct FitReport {
 }
 
 /// Every generator.
-pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula, &BayesNet];
+pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula, &BayesNet, &Cart, &Arf, &Smote, &Copy];
 
 /// Name of the model that 'auto' stands for.
 pub const DEFAULT: &str = "gaussian_copula";
