@@ -34,6 +34,9 @@ use structure::Variable;
 pub(crate) struct BayesNet;
 
 const NAME: &str = "bayes_net";
+/// Small tables have fewer bins than asked for: on average so many persons a pair of bins of two columns.
+const ROWS_PER_PAIR: f64 = 20.0;
+const LEAST_BINS: usize = 4;
 /// Most parents of a column.
 const MOST_PARENTS: i64 = 8;
 
@@ -62,7 +65,7 @@ impl Model for BayesNet {
                 name: "bins",
                 kind: ParamKind::Int { min: 2, max: 256 },
                 default: Default::Int(16),
-                purpose: "Bins of a numeric column in which dependence is learned first.",
+                purpose: "Bins of a numeric column in which dependence is learned first; fewer below 20 rows a pair of bins.",
             },
             ParamSpec {
                 name: "max_tokens",
@@ -82,7 +85,9 @@ impl Model for BayesNet {
         let table = Table::collect(rows, job)?;
         job.count("rows_trained", table.rows);
         let (tokens, codes) = Tokens::fit(&table, int("max_tokens", 64), job)?;
-        let variables = variables(&table, &tokens, codes, int("bins", 16));
+        // Two columns of as many bins as this share twenty rows a pair.
+        let most = (libm::sqrt(table.unit_count() as f64 / ROWS_PER_PAIR) as usize).max(LEAST_BINS);
+        let variables = variables(&table, &tokens, codes, int("bins", 16).min(most));
         let _memory = job.reserve(table.rows * 24 * rayon::current_num_threads(), "the tables of a network")?;
         let order = structure::learn(&variables, &table, int("max_parents", 4), job)?;
         let nodes = tables::build(&variables, order, &table, job)?;
