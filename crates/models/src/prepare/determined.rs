@@ -104,7 +104,8 @@ pub(crate) fn detect(frame: &Frame, may_drop: &[bool], min_persons: u32, job: &J
     let mut coded: Vec<Coded> = coded.into_iter().flatten().collect();
     // Most values first; of columns that determine each other, categories before numbers.
     let is_number = |c: &Coded| matches!(c.levels, Levels::Numbers(_));
-    coded.sort_by_key(|c| (std::cmp::Reverse(c.size), is_number(c), c.column));
+    let used = |c: &Coded| c.rows.iter().filter(|r| **r > 0).count();
+    coded.sort_by_cached_key(|c| (std::cmp::Reverse(used(c)), is_number(c), c.column));
     let pairs: Vec<(usize, usize)> = (0..coded.len()).flat_map(|b| (0..b).map(move |a| (a, b))).collect();
     let mut found_pairs = vec![];
     for part in pairs.chunks(256) {

@@ -197,6 +197,7 @@ impl Structure {
                     let mut category = std::mem::replace(&mut out[of], Values::Omitted);
                     refined.apply(&mut category, &mut out[column], rng);
                     out[of] = category;
+                    self.follow(column, &mut out);
                 }
                 Step::Sum(sum) => {
                     let others: Option<Vec<&[f64]>> = sum.of.iter().map(|(c, _)| out[*c].numbers()).collect();
@@ -214,6 +215,24 @@ impl Structure {
             }
         }
         out
+    }
+
+    /// Puts right what a refined category determines, after its values changed.
+    fn follow(&self, of: usize, out: &mut [Values]) {
+        let tables = self.steps.iter().filter_map(|step| match step {
+            Step::Refined(refined) if refined.table.of == of => Some(&refined.table),
+            _ => None,
+        });
+        for table in tables {
+            let mut column = std::mem::replace(&mut out[table.column], Values::Omitted);
+            for (row, key) in Level::all(&out[of]).enumerate() {
+                if let Some(value) = table.value(key) {
+                    value.put(&mut column, row);
+                }
+            }
+            out[table.column] = column;
+            self.follow(table.column, out);
+        }
     }
 
     /// Whether a column is the model's own, so that no other depends on its value before lookups.
@@ -526,6 +545,17 @@ impl Structure {
             };
             let slot = slot.ok_or_else(inconsistent)?;
             ensure(!std::mem::replace(slot, true))?;
+        }
+        // A refined category has one table, after that of what it refines: so following them comes to an end.
+        let mut refined = vec![false; self.columns.len()];
+        for step in &self.steps {
+            if let Step::Refined(Refined { table, .. }) = step {
+                ensure(!refined[table.of])?;
+                refined[table.of] = true;
+                let later =
+                    self.steps.iter().filter(|s| matches!(s, Step::Refined(r) if r.table.of == table.column)).count();
+                ensure(later == usize::from(refined[table.column]))?;
+            }
         }
         for (step, fed) in self.steps.iter().zip(fed) {
             let (makes, needs): (Vec<usize>, Vec<usize>) = match step {

@@ -329,15 +329,24 @@ fn missing_shares_stay_where_both_columns_are_missing_together() {
 #[test]
 fn codes_go_into_groups_and_groups_into_chapters() {
     let mut rng = Streams::new(6, "levels").block(0);
-    // 4,000 codes in 800 groups in 8 chapters, a third of the rows with codes that few share.
-    let code = |rng: &mut Stream| if below(rng, 3) == 0 { below(rng, 4000) } else { below(rng, 4000) / 5 * 5 };
+    // 4,000 codes in 800 units in 8 chapters. The first code of each unit is held by about 27 rows, the others by 2.5; in the last
+    // hundred units all by 7.5, so that most have no code of twelve.
+    let code = |rng: &mut Stream| match below(rng, 4000) {
+        c if c >= 3500 || below(rng, 3) == 0 => c,
+        c => c / 5 * 5,
+    };
     let codes: Vec<usize> = (0..30_000).map(|_| code(&mut rng)).collect();
     let input = frame(vec![
         ("code", text(codes.iter().map(|c| Some(format!("{c:04}"))))),
         ("unit", text(codes.iter().map(|c| Some(format!("{:03}", c / 5))))),
         ("chapter", text(codes.iter().map(|c| Some(format!("{}", c / 500))))),
     ]);
-    let params = SynthesizeParams { model: "independent".into(), filter_copies: false, ..Default::default() };
+    let params = SynthesizeParams {
+        model: "independent".into(),
+        filter_copies: false,
+        min_category_count: 12,
+        ..Default::default()
+    };
     let options = Options::check(crate::model("independent").unwrap().params(), &[]).unwrap();
     let job = Job::unbounded();
     let synthesizer = Synthesizer::fit(input, params, &options, &job).unwrap();
