@@ -50,6 +50,7 @@ mod normal;
 mod prepare;
 mod rows;
 mod synthesizer;
+mod vae;
 
 pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;
