@@ -53,6 +53,7 @@ mod rows;
 mod synthesizer;
 mod tokens;
 mod vae;
+mod vq_vae;
 
 pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;

@@ -2,7 +2,9 @@
 
 use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result, Stream, Values, closest, list_names};
 
-use crate::{gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows, vae::Vae};
+use crate::{
+    gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows, vae::Vae, vq_vae::VqVae,
+};
 
 /// A kind of generator.
 pub trait Model: Sync {
@@ -78,7 +80,7 @@ pub struct FitReport {
 }
 
 /// Every generator.
-pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula, &Vae];
+pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula, &Vae, &VqVae];
 
 /// Name of the model that 'auto' stands for.
 pub const DEFAULT: &str = "gaussian_copula";

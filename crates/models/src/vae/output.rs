@@ -120,7 +120,7 @@ impl Output {
 }
 
 /// A place with the probability that its logit gives it.
-fn choose(logits: &[f32], weights: &mut Vec<f32>, rng: &mut Stream) -> u16 {
+pub(crate) fn choose(logits: &[f32], weights: &mut Vec<f32>, rng: &mut Stream) -> u16 {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     weights.clear();
     weights.extend(logits.iter().map(|x| crate::nn::Real::exp(x - top)));
