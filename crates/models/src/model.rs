@@ -3,7 +3,8 @@
 use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result, Stream, Values, closest, list_names};
 
 use crate::{
-    gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows, vae::Vae, vq_vae::VqVae,
+    gaussian::Gaussian, gaussian_copula::GaussianCopula, glow::Glow, independent::Independent, realnvp::RealNvp,
+    rows::Rows, tabddpm::TabDdpm, vae::Vae, vq_vae::VqVae,
 };
 
 /// A kind of generator.
@@ -80,7 +81,7 @@ pub struct FitReport {
 }
 
 /// Every generator.
-pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula, &Vae, &VqVae];
+pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula, &Vae, &VqVae, &RealNvp, &Glow, &TabDdpm];
 
 /// Name of the model that 'auto' stands for.
 pub const DEFAULT: &str = "gaussian_copula";
