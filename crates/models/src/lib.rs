@@ -35,10 +35,13 @@
 
 #![deny(missing_docs)]
 
+mod adversarial;
 mod alias;
 mod codec;
 mod copies;
+mod ctgan;
 mod factor;
+mod gan;
 mod gaussian;
 mod gaussian_copula;
 mod independent;
@@ -52,6 +55,7 @@ mod prepare;
 mod rows;
 mod synthesizer;
 mod tokens;
+mod wgan;
 
 pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;

@@ -28,12 +28,15 @@ mod train;
 
 pub(crate) use conv::Image;
 pub(crate) use dense::Activation;
-pub(crate) use loss::Block;
+pub(crate) use loss::{Block, gumbel};
 pub(crate) use optimise::{Adam, Optimiser, RmsProp};
 pub(crate) use params::{Params, Weight};
 pub(crate) use real::{Real, simd_level};
 pub(crate) use tape::{Mat, Pool, SHARDS, Tape, Var, Workers, gradient};
-pub(crate) use train::{Learner, Schedule, train};
+pub(crate) use train::{
+    HELD_OUT_SHARE, Learner, MAX_SECONDS, Schedule, batch_size, epochs, learning_rate, load_history, patience,
+    save_history, shuffle, train,
+};
 
 #[cfg(test)]
 mod check;

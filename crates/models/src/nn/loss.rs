@@ -1,5 +1,8 @@
 //! Choices: softmax blocks and their cross entropy.
 
+use lookalike_core::Stream;
+use rand::RngCore;
+
 use super::real::wide;
 use super::{Real, Tape, Var};
 
@@ -18,6 +21,21 @@ pub(super) fn softmax<T: Real>(logits: &mut [T]) -> T {
     let scale = T::ONE / sum;
     logits.iter_mut().for_each(|x| *x *= scale);
     top + sum.ln()
+}
+
+/// Standard Gumbel noise, -ln(-ln u) of uniforms of 23 bits: logits with it added have their largest where a draw from their softmax
+/// falls.
+pub(crate) fn gumbel(count: usize, rng: &mut Stream) -> Vec<f32> {
+    let mut bytes = vec![0u8; count * 4];
+    rng.fill_bytes(&mut bytes);
+    let mut noise = vec![0f32; count];
+    wide(|| {
+        for (x, b) in noise.iter_mut().zip(bytes.as_chunks::<4>().0) {
+            let u = ((u32::from_le_bytes(*b) >> 9) as f32 + 0.5) * (1.0 / 8_388_608.0);
+            *x = -Real::ln(-Real::ln(u));
+        }
+    });
+    noise
 }
 
 /// The columns outside any block.
