@@ -14,12 +14,12 @@ use lookalike_core::{Default, Job, Options, ParamKind, ParamSpec, Result};
 
 use crate::modal::Modal;
 use crate::model::{FitReport, Fitted};
-use crate::nn::{SHARDS, Schedule, simd_level, train};
+use crate::nn::{Schedule, simd_level, train};
 use crate::rows::{Rows, Table};
 use fitted::Generated;
 pub(crate) use fitted::load;
 use layout::Layout;
-use learner::Adversaries;
+use learner::{Adversaries, SHARDS};
 use networks::Sizes;
 
 /// What critic and generator play for.

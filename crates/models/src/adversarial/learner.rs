@@ -8,8 +8,7 @@ use super::networks::{Critic, Generator, Moments, Sizes};
 use super::{Game, Settings};
 use crate::modal::Compact;
 use crate::nn::{
-    Activation, Adam, Learner, Optimiser, Params, Pool, Real, RmsProp, SHARDS, Tape, Var, Workers, gradient, gumbel,
-    shuffle,
+    Activation, Adam, Learner, Optimiser, Params, Pool, Real, RmsProp, Tape, Var, Workers, gradient, gumbel, shuffle,
 };
 use crate::normal::Normals;
 
@@ -61,7 +60,7 @@ impl<'a> Adversaries<'a> {
             split,
             generator,
             critic,
-            workers: Workers::new(),
+            workers: Workers::of(SHARDS),
             gradient: vec![],
             optimisers: [optimiser(), optimiser()],
             streams: Streams::new(seed, "adversaries"),
@@ -206,6 +205,9 @@ impl<'a> Adversaries<'a> {
     }
 }
 
+/// Parts of a batch. Each reads and sums up all of the critic's weights, for a tenth as many packs as records: more parts would cost
+/// more than they share out.
+pub(super) const SHARDS: usize = 2;
 /// Softness of choices in training (Xu et al. 2019, section 4.4).
 const TEMPERATURE: f64 = 0.2;
 /// Rows that the moments of a trained generator are those of.
@@ -215,6 +217,24 @@ impl Learner for Adversaries<'_> {
     fn step(&mut self, rows: &[u32], step: u64) -> Result<f64> {
         let packs = (rows.len() / self.settings.pac).max(1);
         let with_generator = (step + 1).is_multiple_of(self.settings.critic_steps);
+        let alternate = std::env::var("LK_ALT").is_ok();
+        if alternate {
+            let mut slope = std::mem::take(&mut self.gradient);
+            let (_, told) = gradient(&self.params, &self.workers, &mut slope, |t, s| {
+                let mut rng = self.streams.block((2 * step) * SHARDS as u64 + s as u64);
+                let [from, to] = [s, s + 1].map(|s| packs * s / SHARDS);
+                self.shard(t, [from, to, packs], rows, false, &mut rng)
+            });
+            self.optimisers[1].step(&mut self.params.values[self.split..], &slope[self.split..]);
+            gradient(&self.params, &self.workers, &mut slope, |t, s| {
+                let mut rng = self.streams.block((2 * step + 1) * SHARDS as u64 + s as u64);
+                let [from, to] = [s, s + 1].map(|s| packs * s / SHARDS);
+                self.shard(t, [from, to, packs], rows, true, &mut rng)
+            });
+            self.optimisers[0].step(&mut self.params.values[..self.split], &slope[..self.split]);
+            self.gradient = slope;
+            return Ok(told.iter().sum::<f64>() / packs as f64);
+        }
         let mut slope = std::mem::take(&mut self.gradient);
         let (_, told) = gradient(&self.params, &self.workers, &mut slope, |t, s| {
             let mut rng = self.streams.block(step * SHARDS as u64 + s as u64);
