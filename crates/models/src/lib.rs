@@ -54,6 +54,7 @@ mod normal;
 mod prepare;
 mod rows;
 mod synthesizer;
+mod tablegan;
 mod tokens;
 mod wgan;
 

@@ -4,7 +4,7 @@ use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result, Stream, Valu
 
 use crate::{
     ctgan::Ctgan, gan::Gan, gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows,
-    wgan::Wgan,
+    tablegan::TableGan, wgan::Wgan,
 };
 
 /// A kind of generator.
@@ -81,7 +81,7 @@ pub struct FitReport {
 }
 
 /// Every generator.
-pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula, &Gan, &Wgan, &Ctgan];
+pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula, &Gan, &Wgan, &Ctgan, &TableGan];
 
 /// Name of the model that 'auto' stands for.
 pub const DEFAULT: &str = "gaussian_copula";

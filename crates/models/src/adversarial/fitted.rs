@@ -59,7 +59,8 @@ impl Fitted for Generated {
     fn sample(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
         let mut tracks: Vec<Track> = self.layout.empty_tracks();
         let mut pool = Pool::new();
-        for start in (0..rows).step_by(CHUNK) {
+        let with_columns = if self.layout.width > 0 { rows } else { 0 };
+        for start in (0..with_columns).step_by(CHUNK) {
             let asked: Vec<Option<Place>> = (start..rows.min(start + CHUNK)).map(|_| self.layout.draw(rng)).collect();
             let mut logits = self.logits(&asked, &mut pool, rng);
             // The largest of a choice's logits with Gumbel noise is a draw from their softmax.

@@ -72,6 +72,10 @@ impl<'a> Adversaries<'a> {
     pub fn finish(self, seed: u64) -> (Generator, Params, Vec<Moments<f32>>) {
         let mut params = self.params;
         params.values.truncate(self.split);
+        if self.layout.width == 0 {
+            let moments = vec![vec![(0.0, 1.0); self.settings.hidden]; 2];
+            return (self.generator, params, moments);
+        }
         let mut rng = Streams::new(seed, "moments").block(0);
         let asked: Vec<u32> = (0..MOMENT_ROWS).map(|_| self.layout.one(self.layout.draw(&mut rng))).collect();
         let mut pool = Pool::new();
