@@ -1,9 +1,8 @@
 //! Generators that learn by playing against a critic, on the mode-specific encoding: `ctgan`, `wgan` and `gan`.
 //!
-//! One step: the generator makes a batch, the critic scores it and a batch of training rows, and both learn from these scores
-//! at the weights they had. The papers let the generator make another batch for its own step; here both learn from the same,
-//! which saves a third of the work. Every part of the critic is linear between its kinks, so its gradients by its input, that of
-//! the penalty and that which teaches the generator, are products of weights and slopes.
+//! Every part of the critic is linear between its kinks, so its gradients by its input, that of the penalty and that which teaches
+//! the generator, are products of weights and slopes. Training rows enter its first layer by their ones alone; what lies between
+//! a training row and a generated one enters it as what lies between their sums.
 
 mod fitted;
 mod layout;
@@ -149,3 +148,6 @@ fn memory(settings: &Settings, layout: &Layout) -> usize {
     let row = 4 * (8 * layout.width + 16 * hidden + 2 * noise + 2 * layout.condition_width);
     weights.saturating_add(row * settings.schedule.batch_size.max(4096))
 }
+
+#[cfg(test)]
+mod tests;

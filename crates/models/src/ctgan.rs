@@ -15,9 +15,8 @@ use crate::rows::Rows;
 /// - PacGAN: the critic scores `pac` records at once, so that it sees when they are all alike.
 /// - Wasserstein loss with gradient penalty, dropout in the critic, batch normalisation and residual layers in the generator.
 ///
-/// Deviations from the source: generator and critic learn from the same generated batch; the generator's batches are normalised
-/// in four parts; when it samples, by moments fixed after training; and the category of a sampled row is drawn from the softmax,
-/// which is what the noisy maximum of the source comes to.
+/// Deviations from the source: the generator's batches are normalised in two parts; when it samples, by moments fixed after training;
+/// and the category of a sampled row is drawn from the softmax, which is what the noisy maximum of the source comes to.
 ///
 /// The saved state holds the encoding (means and variances of modes, values and categories that enough persons share, their counts)
 /// and the generator's weights; no training rows, and not the critic.
@@ -65,6 +64,10 @@ impl Model for Ctgan {
             MAX_CATEGORIES,
             MAX_SECONDS,
         ]
+    }
+
+    fn conditions(&self) -> bool {
+        true
     }
 
     fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {

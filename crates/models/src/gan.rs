@@ -12,7 +12,7 @@ use crate::rows::Rows;
 /// nothing, and rows that once fooled it are made over and over (mode collapse).
 ///
 /// Deviations from the source: batch normalisation, Adam and leaky units, which later work made customary (Radford, Metz & Chintala
-/// 2016); generator and critic learn from the same generated batch.
+/// 2016).
 ///
 /// The saved state holds the encoding and the generator's weights; no training rows, and not the critic.
 pub(crate) struct Gan;

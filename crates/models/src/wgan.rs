@@ -13,8 +13,6 @@ use crate::rows::Rows;
 /// The critic's slopes are bounded by a penalty on its gradient, exact here because the critic is piecewise linear (with Adam), or
 /// by clipping its weights (with RMSProp).
 ///
-/// Deviations from the sources: generator and critic learn from the same generated batch when it is the generator's turn.
-///
 /// The saved state holds the encoding and the generator's weights; no training rows, and not the critic.
 pub(crate) struct Wgan;
 

@@ -5,7 +5,7 @@ use lookalike_core::{Result, Stream, Values};
 use super::layout::{Layout, Place, ensure_sizes};
 use super::networks::{Generator, Moments, Sizes};
 use crate::codec::{Reader, Writer, ensure};
-use crate::modal::{Compact, Modal, Track};
+use crate::modal::{Compact, Encoded, Modal, Span, Track};
 use crate::model::{Epoch, FitReport, Fitted};
 use crate::nn::{Mat, Params, Pool, Tape, gumbel, load_history, save_history};
 use crate::normal::Normals;
@@ -70,6 +70,43 @@ impl Fitted for Generated {
         Ok(self.modal.decode_compact(&Compact { rows, tracks }, rng))
     }
 
+    /// Each row is asked for its rarest given category. Of [`CANDIDATES`] rows made so one stays, with a probability in proportion to
+    /// what the generator gives the given values in it (sampling importance resampling, Rubin 1987); then the given values are put in.
+    fn sample_given(&self, given: &[(usize, Values)], rows: usize, rng: &mut Stream) -> Result<Option<Vec<Values>>> {
+        if self.layout.conditions.is_empty() {
+            return Ok(None);
+        }
+        let wanted: Vec<Wanted> = given.iter().filter_map(|(c, v)| Wanted::of(&self.modal, *c, v, rng)).collect();
+        let mut tracks = self.layout.empty_tracks();
+        let mut pool = Pool::new();
+        for start in (0..rows).step_by(CHUNK / CANDIDATES) {
+            let here = start..rows.min(start + CHUNK / CANDIDATES);
+            let asked: Vec<Option<Place>> = here
+                .clone()
+                .flat_map(|row| {
+                    let rarest = self.layout.rarest(wanted.iter().map(|w| (w.column, w.encoded.choices[row])));
+                    [rarest; CANDIDATES]
+                })
+                .map(|rarest| rarest.or_else(|| self.layout.draw(rng)))
+                .collect();
+            let all = self.logits(&asked, &mut pool, rng);
+            let mut kept = Mat { rows: here.len(), cols: all.cols, data: vec![] };
+            for (row, candidates) in here.zip(all.data.chunks_exact(CANDIDATES * all.cols)) {
+                let noise = gumbel(CANDIDATES, rng);
+                let weights = candidates.chunks_exact(all.cols).zip(&noise).map(|(logits, noise)| {
+                    f64::from(*noise) + wanted.iter().map(|w| w.log_weight(logits, row)).sum::<f64>()
+                });
+                let best = weights.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(i, _)| i);
+                kept.data.extend_from_slice(&candidates[best * all.cols..][..all.cols]);
+            }
+            let noise = gumbel(kept.data.len(), rng);
+            self.layout.tracks(&mut kept, &noise, &mut tracks);
+        }
+        let mut values = self.modal.decode_compact(&Compact { rows, tracks }, rng);
+        given.iter().for_each(|(column, given)| values[*column] = given.clone());
+        Ok(Some(values))
+    }
+
     fn save(&self) -> Result<Vec<u8>> {
         let mut w = Writer::new(self.name);
         w.u64(self.report.rows);
@@ -96,6 +133,47 @@ impl Fitted for Generated {
 
     fn history(&self) -> &[Epoch] {
         &self.history
+    }
+}
+
+/// The given values of a column, encoded.
+struct Wanted {
+    column: usize,
+    encoded: Encoded,
+    /// Places of the choice in a dense row, and of the scalar.
+    choice: [usize; 2],
+    scalar: Option<usize>,
+}
+
+/// Rows made for one whose values are given.
+const CANDIDATES: usize = 16;
+/// Standard deviation that a generated scalar may be off a given one, on the scale of -1..1 within a mode.
+const NEAR: f64 = 0.1;
+
+impl Wanted {
+    /// `None` for identifiers.
+    fn of(modal: &Modal, column: usize, values: &Values, rng: &mut Stream) -> Option<Self> {
+        let part = modal.parts()[column]?;
+        let Span::Choice { start, size } = modal.spans()[part.choice] else { return None };
+        let scalar = part.scalar.and_then(|s| match modal.spans()[s] {
+            Span::Scalar { at } => Some(at),
+            Span::Choice { .. } => None,
+        });
+        Some(Self { column, encoded: modal.encode_given(column, values, rng), choice: [start, size], scalar })
+    }
+
+    /// The logarithm of what logits give the value of a row, but for a constant.
+    fn log_weight(&self, logits: &[f32], row: usize) -> f64 {
+        let (choice, [start, size]) = (self.encoded.choices[row], self.choice);
+        let choices = &logits[start..start + size];
+        let Some(logit) = choices.get(choice as usize) else { return 0.0 };
+        let top = choices.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = choices.iter().map(|l| libm::exp(f64::from(l - top))).sum();
+        let off = self
+            .scalar
+            .zip(self.encoded.scalars.get(row))
+            .map_or(0.0, |(at, scalar)| f64::from(libm::tanhf(logits[at]) - scalar) / NEAR);
+        f64::from(logit - top) - libm::log(sum) - 0.5 * off * off
     }
 }
 

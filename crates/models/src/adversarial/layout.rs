@@ -31,7 +31,8 @@ pub(super) struct Condition {
     /// Its first place in the conditional vector.
     pub start: usize,
     track: usize,
-    /// Categories by their training rows.
+    /// Training rows of each category, and draws by them.
+    count: Vec<u64>,
     by_count: Alias,
 }
 
@@ -60,7 +61,8 @@ impl Layout {
             // A column without any rows has nothing to ask for.
             let Some(by_count) = Alias::new(c.count) else { continue };
             let block = Block { start: c.start, size: c.size };
-            conditions.push(Condition { column: c.column, block, start: condition_width, track: c.span, by_count });
+            let (column, start, track, count) = (c.column, condition_width, c.span, c.count.to_vec());
+            conditions.push(Condition { column, block, start, track, count, by_count });
             condition_width += c.size;
         }
         Self { width: modal.width(), blocks, choices, scalars, conditions, condition_width }
@@ -70,6 +72,16 @@ impl Layout {
     pub fn draw(&self, rng: &mut Stream) -> Option<Place> {
         let condition = (!self.conditions.is_empty()).then(|| below(rng, self.conditions.len()))?;
         Some(Place { condition, choice: self.conditions[condition].by_count.draw(rng) })
+    }
+
+    /// Of `(column, category)` pairs the one with the fewest training rows that a conditional vector can name.
+    pub fn rarest(&self, given: impl Iterator<Item = (usize, u32)>) -> Option<Place> {
+        let places = given.filter_map(|(column, choice)| {
+            let condition = self.conditions.iter().position(|c| c.column == column)?;
+            let count = self.conditions[condition].count.get(choice as usize).filter(|n| **n > 0)?;
+            Some((*count, Place { condition, choice }))
+        });
+        places.min_by_key(|(count, place)| (*count, place.condition)).map(|(_, place)| place)
     }
 
     /// The only one in the conditional vector of that place.

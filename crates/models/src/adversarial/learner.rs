@@ -1,10 +1,12 @@
 //! The game of generator and critic.
 
+use std::ops::Range;
+
 use lookalike_core::{Result, Stream, Streams};
 use rand::{RngCore, SeedableRng};
 
 use super::layout::{Layout, Place, Sampler};
-use super::networks::{Critic, Generator, Moments, Sizes};
+use super::networks::{Critic, Generator, Moments, Pass, Sizes};
 use super::{Game, Settings};
 use crate::modal::Compact;
 use crate::nn::{
@@ -28,6 +30,19 @@ pub(super) struct Adversaries<'a> {
     optimisers: [Box<dyn Optimiser + Sync>; 2],
     streams: Streams,
     normals: Normals,
+}
+
+/// Generated packs on the tape.
+struct Made {
+    /// What each record was asked for.
+    asked: Vec<Option<Place>>,
+    /// Training rows beside them.
+    real: Vec<u32>,
+    logits: Var,
+    fake: Var,
+    /// What enters the critic's first layer, and what becomes of it.
+    sums: Var,
+    pass: Pass,
 }
 
 impl<'a> Adversaries<'a> {
@@ -86,111 +101,113 @@ impl<'a> Adversaries<'a> {
         (self.generator, params, moments)
     }
 
-    /// The losses of packs `from..to` of `packs` as one figure to descend: the critic's, of which the generator's weights learn
-    /// nothing, and the generator's, of which the critic's learn nothing. Beside it what the history tells, a sum over these packs:
-    /// the difference of scores, or the critic's loss in the original game.
-    fn shard(
+    /// Generated packs, what they were asked for, and training rows that have it (or the given ones).
+    fn make(&self, t: &mut Tape, packs: Range<usize>, rows: &[u32], rng: &mut Stream) -> Made {
+        let (pac, layout) = (self.settings.pac, self.layout);
+        let (asked, real): (Vec<Option<Place>>, Vec<u32>) = match &self.sampler {
+            Some(sampler) => (0..packs.len() * pac).map(|_| sampler.draw(rng)).map(|(p, r)| (Some(p), r)).unzip(),
+            None => (packs.start * pac..packs.end * pac).map(|r| (None, rows[r % rows.len()])).unzip(),
+        };
+        let noise = t.constant(asked.len(), self.settings.noise, |z| self.normals.fill(z, rng));
+        let ones: Vec<u32> = asked.iter().map(|p| layout.one(*p)).collect();
+        let logits = self.generator.logits(t, noise, &ones, None).0;
+        let noise = gumbel(asked.len() * layout.width, rng);
+        let fake = t.soft_choices(logits, layout.blocks.clone(), noise, TEMPERATURE);
+
+        let given = t.detached(fake);
+        let given = t.reshape(given, packs.len());
+        let first = self.critic.first;
+        let conditions = (layout.condition_width > 0).then(|| (layout.condition_ones(pac, &asked), pac, first));
+        let parts = [(given, first.part(0, pac * layout.width))];
+        let sums = t.joined(&parts, conditions, Some(self.critic.bias), Activation::Identity);
+        let pass = self.critic.above(t, sums, self.dropout(rng));
+        Made { asked, real, logits, fake, sums, pass }
+    }
+
+    /// What the critic loses on these packs of `all`; the generator's weights learn nothing of it. Beside it a figure for the
+    /// history, a sum over the packs: the difference of scores, or the loss in the original game.
+    fn critic_loses(
         &self,
         t: &mut Tape,
-        [from, to, packs]: [usize; 3],
+        packs: Range<usize>,
+        all: usize,
         rows: &[u32],
-        with_generator: bool,
         rng: &mut Stream,
     ) -> (Var, f64) {
-        let (pac, layout) = (self.settings.pac, self.layout);
-        let (here, n) = (to - from, (to - from) * pac);
-        if here == 0 {
-            return (t.constant(1, 1, |_| ()), 0.0);
-        }
-        let (mut asked, mut real): (Vec<Option<Place>>, Vec<u32>) = match &self.sampler {
-            Some(sampler) => (0..n).map(|_| sampler.draw(rng)).map(|(p, r)| (Some(p), r)).unzip(),
-            None => (from * pac..to * pac).map(|r| (None, rows[r % rows.len()])).unzip(),
-        };
-        let asked_of_fake = asked.clone();
+        let (critic, here) = (&self.critic, packs.len());
+        let mut made = self.make(t, packs, rows, rng);
         if self.sampler.is_some() {
-            // Real and generated records side by side were asked for different things.
-            let mut order: Vec<usize> = (0..n).collect();
+            // Real and generated records side by side are to have been asked for different things.
+            let mut order: Vec<usize> = (0..made.real.len()).collect();
             shuffle(&mut order, rng);
-            asked = order.iter().map(|&i| asked_of_fake[i]).collect();
-            real = order.iter().map(|&i| real[i]).collect();
+            made.asked = order.iter().map(|&i| made.asked[i]).collect();
+            made.real = order.iter().map(|&i| made.real[i]).collect();
         }
-
-        let noise = t.constant(n, self.settings.noise, |z| self.normals.fill(z, rng));
-        let ones: Vec<u32> = asked_of_fake.iter().map(|p| layout.one(*p)).collect();
-        let logits = self.generator.logits(t, noise, &ones, None).0;
-        let fake = t.soft_choices(logits, layout.blocks.clone(), gumbel(n * layout.width, rng), TEMPERATURE);
-
-        let (critic, fields) = (&self.critic, self.critic.first.part(0, pac * layout.width));
-        let given = t.detached(fake);
-        let given = t.reshape(given, here);
-        let conditions =
-            (layout.condition_width > 0).then(|| (layout.condition_ones(pac, &asked_of_fake), pac, critic.first));
-        let fake_sums = t.joined(&[(given, fields)], conditions, Some(critic.bias), Activation::Identity);
-        let (hot, scalars) = layout.pack(t, pac, self.compact, &real, &asked);
+        let (hot, scalars) = self.layout.pack(t, self.settings.pac, self.compact, &made.real, &made.asked);
         let real_sums = t.gather(hot, scalars, critic.first, Some(critic.bias), Activation::Identity);
-        let on_fake = critic.above(t, fake_sums, self.dropout(rng));
         let on_real = critic.above(t, real_sums, self.dropout(rng));
 
-        let share = 1.0 / packs as f64;
-        let (mut loss, told) = match self.settings.game {
+        let share = 1.0 / all as f64;
+        let (loss, told) = match self.settings.game {
             Game::Original => {
                 let real = t.affine(on_real.score, -1.0, 0.0);
-                let (real, fake) = (t.softplus(real), t.softplus(on_fake.score));
+                let (real, fake) = (t.softplus(real), t.softplus(made.pass.score));
                 let sum = t.add(real, fake);
-                let loss = t.sum(sum);
-                (t.affine(loss, share, 0.0), f64::from(t.scalar(loss)))
+                let sum = t.sum(sum);
+                (sum, f64::from(t.scalar(sum)))
             }
             Game::Clipped { .. } | Game::Penalised { .. } => {
-                let difference = t.sub(on_fake.score, on_real.score);
+                let difference = t.sub(made.pass.score, on_real.score);
                 let sum = t.sum(difference);
-                (t.affine(sum, share, 0.0), -f64::from(t.scalar(sum)))
+                (sum, -f64::from(t.scalar(sum)))
             }
         };
-        if let Game::Penalised { lambda } = self.settings.game {
-            // Between each real pack and its generated one: the first layer is linear, so its sums lie between as well.
-            let at =
-                t.constant(here, 1, |a| a.iter_mut().for_each(|a| *a = (rng.next_u32() >> 8) as f32 / 16_777_216.0));
-            let (real, fake) = (t.detached(real_sums), t.detached(fake_sums));
-            let way = t.sub(real, fake);
-            let way = t.mul(way, at);
-            let between = t.add(fake, way);
-            let pass = critic.above(t, between, self.dropout(rng));
-            let penalty = critic.penalty(t, &pass, packs);
-            let penalty = t.affine(penalty, lambda, 0.0);
-            loss = t.add(loss, penalty);
+        let loss = t.affine(loss, share, 0.0);
+        let Game::Penalised { lambda } = self.settings.game else { return (loss, told) };
+        // Between each real pack and its generated one: the first layer is linear, so its sums lie between as well.
+        let at = t.constant(here, 1, |a| a.iter_mut().for_each(|a| *a = (rng.next_u32() >> 8) as f32 / 16_777_216.0));
+        let (real, fake) = (t.detached(real_sums), t.detached(made.sums));
+        let way = t.sub(real, fake);
+        let way = t.mul(way, at);
+        let between = t.add(fake, way);
+        let pass = critic.above(t, between, self.dropout(rng));
+        let penalty = critic.penalty(t, &pass, all);
+        let penalty = t.affine(penalty, lambda, 0.0);
+        (t.add(loss, penalty), told)
+    }
+
+    /// What the generator loses on these packs of `all`, but for constants; the critic's weights learn nothing of it.
+    fn generator_loses(&self, t: &mut Tape, packs: Range<usize>, all: usize, rows: &[u32], rng: &mut Stream) -> Var {
+        let (pac, layout, here) = (self.settings.pac, self.layout, packs.len());
+        let Made { asked, logits, fake, pass, .. } = self.make(t, packs, rows, rng);
+        // The gradient of the loss by the generated rows, of the slopes of their scores.
+        let slope = self.critic.slope(t, &pass);
+        let slope = t.dense_transposed(slope, self.critic.first.part(0, pac * layout.width));
+        let (original, share) = (matches!(self.settings.game, Game::Original), 1.0 / all as f32);
+        let scores = t.value(pass.score).data.clone();
+        let factor = t.constant(here, 1, |f| {
+            // -ln(sigmoid(s)) has the slope -sigmoid(-s).
+            let slope = |s: f32| if original { Real::sigmoid(-s) } else { 1.0 };
+            f.iter_mut().zip(scores).for_each(|(f, s)| *f = -share * slope(s));
+        });
+        let slope = t.mul(slope, factor);
+        let slope = t.detached(slope);
+        let slope = t.reshape(slope, asked.len());
+        let along = t.mul(fake, slope);
+        let loss = t.sum(along);
+        if self.sampler.is_none() {
+            return loss;
         }
-        if with_generator {
-            // The gradient of the generator's loss by its rows, of the scores' slopes.
-            let slope = critic.slope(t, &on_fake);
-            let slope = t.dense_transposed(slope, fields);
-            let original = matches!(self.settings.game, Game::Original);
-            let scores = t.value(on_fake.score).data.clone();
-            let factor = t.constant(here, 1, |f| {
-                for (f, s) in f.iter_mut().zip(scores) {
-                    // -ln(sigmoid(s)) has the slope -sigmoid(-s).
-                    *f = -(share as f32) * if original { Real::sigmoid(-s) } else { 1.0 };
-                }
-            });
-            let slope = t.mul(slope, factor);
-            let slope = t.detached(slope);
-            let slope = t.reshape(slope, n);
-            let along = t.mul(fake, slope);
-            let along = t.sum(along);
-            loss = t.add(loss, along);
-            if self.sampler.is_some() {
-                let width = layout.conditions.len();
-                let mut targets = vec![u32::MAX; n * width];
-                for (r, p) in asked_of_fake.iter().enumerate().filter_map(|(r, p)| Some((r, (*p)?))) {
-                    targets[r * width + p.condition] = p.choice;
-                }
-                let blocks = layout.conditions.iter().map(|c| c.block).collect();
-                let missed = t.cross_entropy(logits, blocks, targets);
-                let missed = t.sum(missed);
-                let missed = t.affine(missed, share / pac as f64, 0.0);
-                loss = t.add(loss, missed);
-            }
+        let width = layout.conditions.len();
+        let mut targets = vec![u32::MAX; asked.len() * width];
+        for (targets, place) in targets.chunks_exact_mut(width).zip(asked.iter().flatten()) {
+            targets[place.condition] = place.choice;
         }
-        (loss, told)
+        let blocks = layout.conditions.iter().map(|c| c.block).collect();
+        let missed = t.cross_entropy(logits, blocks, targets);
+        let missed = t.sum(missed);
+        let missed = t.affine(missed, f64::from(share) / pac as f64, 0.0);
+        t.add(loss, missed)
     }
 
     /// Fills the factors of dropout: 0 for units dropped, and what keeps the mean for the others.
@@ -219,43 +236,30 @@ const MOMENT_ROWS: usize = 4096;
 
 impl Learner for Adversaries<'_> {
     fn step(&mut self, rows: &[u32], step: u64) -> Result<f64> {
-        let packs = (rows.len() / self.settings.pac).max(1);
-        let with_generator = (step + 1).is_multiple_of(self.settings.critic_steps);
-        let alternate = std::env::var("LK_ALT").is_ok();
-        if alternate {
-            let mut slope = std::mem::take(&mut self.gradient);
-            let (_, told) = gradient(&self.params, &self.workers, &mut slope, |t, s| {
-                let mut rng = self.streams.block((2 * step) * SHARDS as u64 + s as u64);
-                let [from, to] = [s, s + 1].map(|s| packs * s / SHARDS);
-                self.shard(t, [from, to, packs], rows, false, &mut rng)
-            });
-            self.optimisers[1].step(&mut self.params.values[self.split..], &slope[self.split..]);
-            gradient(&self.params, &self.workers, &mut slope, |t, s| {
-                let mut rng = self.streams.block((2 * step + 1) * SHARDS as u64 + s as u64);
-                let [from, to] = [s, s + 1].map(|s| packs * s / SHARDS);
-                self.shard(t, [from, to, packs], rows, true, &mut rng)
-            });
-            self.optimisers[0].step(&mut self.params.values[..self.split], &slope[..self.split]);
-            self.gradient = slope;
-            return Ok(told.iter().sum::<f64>() / packs as f64);
-        }
+        let all = (rows.len() / self.settings.pac).max(1);
+        let packs = |s: usize| all * s / SHARDS..all * (s + 1) / SHARDS;
+        let stream = |s: usize| self.streams.block(2 * step * SHARDS as u64 + s as u64);
         let mut slope = std::mem::take(&mut self.gradient);
-        let (_, told) = gradient(&self.params, &self.workers, &mut slope, |t, s| {
-            let mut rng = self.streams.block(step * SHARDS as u64 + s as u64);
-            let [from, to] = [s, s + 1].map(|s| packs * s / SHARDS);
-            self.shard(t, [from, to, packs], rows, with_generator, &mut rng)
+        let (_, told) = gradient(&self.params, &self.workers, &mut slope, |t, s| match packs(s) {
+            none if none.is_empty() => (t.constant(1, 1, |_| ()), 0.0),
+            packs => self.critic_loses(t, packs, all, rows, &mut stream(s)),
         });
-        self.gradient = slope;
-        let (generator, critic) = self.params.values.split_at_mut(self.split);
-        if with_generator {
-            self.optimisers[0].step(generator, &self.gradient[..self.split]);
-        }
-        self.optimisers[1].step(critic, &self.gradient[self.split..]);
+        let critic = &mut self.params.values[self.split..];
+        self.optimisers[1].step(critic, &slope[self.split..]);
         if let Game::Clipped { clip } = self.settings.game {
             let clip = clip as f32;
             critic.iter_mut().for_each(|w| *w = w.clamp(-clip, clip));
         }
-        Ok(told.iter().sum::<f64>() / packs as f64)
+        if (step + 1).is_multiple_of(self.settings.critic_steps) {
+            let stream = |s: usize| self.streams.block((2 * step + 1) * SHARDS as u64 + s as u64);
+            gradient(&self.params, &self.workers, &mut slope, |t, s| match packs(s) {
+                none if none.is_empty() => (t.constant(1, 1, |_| ()), ()),
+                packs => (self.generator_loses(t, packs, all, rows, &mut stream(s)), ()),
+            });
+            self.optimisers[0].step(&mut self.params.values[..self.split], &slope[..self.split]);
+        }
+        self.gradient = slope;
+        Ok(told.iter().sum::<f64>() / all as f64)
     }
 
     fn finite(&self) -> bool {

@@ -92,7 +92,8 @@ impl<'a> Players<'a> {
     /// The sum over images of |label - what the classifier reads from the other cells|, both in 0..1.
     fn misread(&self, t: &mut Tape, images: Var, target: usize) -> Var {
         let area = self.generator.shape().area();
-        let others = t.constant(1, area, |o| o.iter_mut().enumerate().for_each(|(i, o)| *o = f32::from(u8::from(i != target))));
+        let others =
+            t.constant(1, area, |o| o.iter_mut().enumerate().for_each(|(i, o)| *o = f32::from(u8::from(i != target))));
         let hidden = t.mul(images, others);
         let read = self.classifier.read(t, hidden).1;
         let read = t.sigmoid(read);

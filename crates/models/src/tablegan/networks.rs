@@ -103,12 +103,7 @@ impl Generator {
     }
 
     /// Images from noise; layers are normalised by `fixed` moments, or by those of these rows, which are returned.
-    pub fn images<T: Real>(
-        &self,
-        t: &mut Tape<T>,
-        noise: Var,
-        fixed: Option<&[Moments<T>]>,
-    ) -> (Var, Vec<Moments<T>>) {
+    pub fn images<T: Real>(&self, t: &mut Tape<T>, noise: Var, fixed: Option<&[Moments<T>]>) -> (Var, Vec<Moments<T>>) {
         let mut seen = vec![];
         let mut normalise = |t: &mut Tape<T>, x: Var, layer: &Normed, l: usize| {
             let y = match fixed {
