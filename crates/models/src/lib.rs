@@ -35,6 +35,7 @@
 
 #![deny(missing_docs)]
 
+mod adversarial;
 mod alias;
 mod arf;
 mod bayes_net;
@@ -42,8 +43,10 @@ mod cart;
 mod codec;
 mod copies;
 mod copy;
+mod ctgan;
 mod factor;
 mod flow;
+mod gan;
 mod gaussian;
 mod gaussian_copula;
 mod glow;
@@ -64,10 +67,12 @@ mod stored;
 mod symbols;
 mod synthesizer;
 mod tabddpm;
+mod tablegan;
 mod tokens;
 mod tree;
 mod vae;
 mod vq_vae;
+mod wgan;
 
 pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;

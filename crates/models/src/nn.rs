@@ -28,7 +28,7 @@ mod train;
 
 pub(crate) use conv::Image;
 pub(crate) use dense::Activation;
-pub(crate) use loss::Block;
+pub(crate) use loss::{Block, gumbel};
 pub(crate) use optimise::{Adam, Optimiser, RmsProp};
 pub(crate) use params::{Params, Weight};
 pub(crate) use real::{Real, simd_level};
