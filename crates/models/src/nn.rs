@@ -14,6 +14,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod attention;
+mod causal;
 mod conv;
 mod dense;
 mod elementwise;
@@ -33,7 +34,10 @@ pub(crate) use optimise::{Adam, Optimiser, RmsProp};
 pub(crate) use params::{Params, Weight};
 pub(crate) use real::{Real, simd_level};
 pub(crate) use tape::{Mat, Pool, SHARDS, Tape, Var, Workers, gradient};
-pub(crate) use train::{Learner, Schedule, train};
+pub(crate) use train::{
+    HELD_OUT_SHARE, Learner, MAX_SECONDS, Schedule, batch_size, epochs, learning_rate, load_history, patience,
+    save_history, shuffle, train,
+};
 
 #[cfg(test)]
 mod check;

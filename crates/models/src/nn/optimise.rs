@@ -28,6 +28,16 @@ impl Adam {
     pub fn new(rate: f64) -> Self {
         Self { rate, beta1: 0.9, beta2: 0.999, decay: 0.0, steps: 0, first: vec![], second: vec![] }
     }
+
+    /// With other averages of the gradient and of its square.
+    pub fn with_betas(self, beta1: f64, beta2: f64) -> Self {
+        Self { beta1, beta2, ..self }
+    }
+
+    /// With weights that shrink.
+    pub fn with_decay(self, decay: f64) -> Self {
+        Self { decay, ..self }
+    }
 }
 
 /// Weights a task: the update is memory-bound.
