@@ -44,12 +44,14 @@ mod gaussian_copula;
 mod independent;
 mod linalg;
 mod marginal;
+mod modal;
 mod model;
 mod nn;
 mod normal;
 mod prepare;
 mod rows;
 mod synthesizer;
+mod tokens;
 
 pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;
