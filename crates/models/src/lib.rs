@@ -52,6 +52,7 @@ mod prepare;
 mod rows;
 mod synthesizer;
 mod tokens;
+mod transformer;
 
 pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;

@@ -2,7 +2,7 @@
 
 use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result, Stream, Values, closest, list_names};
 
-use crate::{gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows};
+use crate::{gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows, transformer::Transformer};
 
 /// A kind of generator.
 pub trait Model: Sync {
@@ -78,7 +78,7 @@ pub struct FitReport {
 }
 
 /// Every generator.
-pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula];
+pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula, &Transformer];
 
 /// Name of the model that 'auto' stands for.
 pub const DEFAULT: &str = "gaussian_copula";

@@ -1,0 +1,165 @@
+//! Columns one after another, each given those before it: an autoregressive network over rows of tokens.
+
+mod fitted;
+mod learner;
+mod network;
+mod sampler;
+
+use lookalike_core::{Default, Error, Job, Options, ParamKind, ParamSpec, Result, Streams};
+
+use crate::model::{FitReport, Fitted, Model};
+use crate::nn::{HELD_OUT_SHARE, MAX_SECONDS, Schedule, batch_size, epochs, learning_rate, patience, train};
+use crate::rows::{Rows, Table};
+use crate::tokens::Tokens;
+use fitted::Autoregressive;
+use learner::Training;
+use network::{Network, Shape};
+
+/// Every column is one token a row ([`Tokens`]); the network says how likely each token of a column is given those of the
+/// columns before it, so that the likelihood of a row is the product over columns, and a row is drawn column by column. It is
+/// trained in the columns' own order and, for a share of the steps, with some columns, how many and which by chance, before the
+/// others: any columns can be given.
+///
+/// The saved state holds the tokens (quantile tables and frequencies of the columns) and the weights, no training rows.
+pub(crate) struct Transformer;
+
+const NAME: &str = "transformer";
+
+const PARAMS: &[ParamSpec] = &[
+    epochs(20),
+    batch_size(256),
+    learning_rate(3e-3),
+    patience(3),
+    HELD_OUT_SHARE,
+    MAX_SECONDS,
+    ParamSpec {
+        name: "layers",
+        kind: ParamKind::Int { min: 0, max: 64 },
+        default: Default::Int(1),
+        purpose: "Attention layers; 0 for none: a masked network, which learns faster.",
+    },
+    ParamSpec {
+        name: "width",
+        kind: ParamKind::Int { min: 1, max: 4096 },
+        default: Default::Int(64),
+        purpose: "Figures that represent a token in the network; a multiple of heads.",
+    },
+    ParamSpec {
+        name: "heads",
+        kind: ParamKind::Int { min: 1, max: 64 },
+        default: Default::Int(4),
+        purpose: "Heads of an attention layer.",
+    },
+    ParamSpec {
+        name: "hidden",
+        kind: ParamKind::Int { min: 1, max: 16_384 },
+        default: Default::Int(128),
+        purpose: "Units of a feed-forward layer.",
+    },
+    ParamSpec {
+        name: "max_tokens",
+        kind: ParamKind::Int { min: 2, max: 10_000 },
+        default: Default::Int(100),
+        purpose: "Tokens of a column; more values, or more categories, share tokens.",
+    },
+    ParamSpec {
+        name: "dropout",
+        kind: ParamKind::Float { min: 0.0, max: 0.9 },
+        default: Default::Float(0.0),
+        purpose: "Share of the units of feed-forward layers that a training step leaves out.",
+    },
+    ParamSpec {
+        name: "weight_decay",
+        kind: ParamKind::Float { min: 0.0, max: 1.0 },
+        default: Default::Float(0.0),
+        purpose: "Weight of the squared weights in the loss.",
+    },
+    ParamSpec {
+        name: "any_order",
+        kind: ParamKind::Float { min: 0.0, max: 1.0 },
+        default: Default::Float(0.5),
+        purpose: "Share of the training in which some columns come before the others, as when they are given; 0 learns the \
+                  columns' own order alone.",
+    },
+];
+
+impl Model for Transformer {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn summary(&self) -> &'static str {
+        "An autoregressive network with attention over the columns as tokens: exact likelihood, any columns given."
+    }
+
+    fn source(&self) -> &'static str {
+        "Vaswani et al. 2017; Tiwald et al. 2025 (TabularARGN); Uria, Murray & Larochelle 2014"
+    }
+
+    fn params(&self) -> &'static [ParamSpec] {
+        PARAMS
+    }
+
+    fn conditions(&self) -> bool {
+        true
+    }
+
+    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+        let int = |name| options.int(name).unwrap_or(0) as usize;
+        let float = |name| options.float(name).unwrap_or(0.0);
+        let (width, heads) = (int("width"), int("heads"));
+        if width % heads != 0 {
+            return Err(Error::argument(format!("width ({width}) must be a multiple of heads ({heads})")));
+        }
+        let table = Table::collect(rows, job)?;
+        job.count("rows_trained", table.rows);
+        // Tokens as u32 while they are found, then as u16.
+        let _memory = job.reserve(table.rows * table.columns.len() * 6, "the tokens of the rows")?;
+        let (tokens, found) = Tokens::fit(&table, int("max_tokens"), job)?;
+        let columns = fitted::active(&tokens);
+        let mut matrix = vec![0u16; table.rows * columns.len()];
+        for (i, &c) in columns.iter().enumerate() {
+            job.check()?;
+            matrix.iter_mut().skip(i).step_by(columns.len()).zip(&found[c]).for_each(|(m, t)| *m = *t as u16);
+        }
+        drop(found);
+        let (row_count, units) = (table.rows as u64, table.unit_count() as u64);
+        let units_of = table.units.clone();
+        drop(table);
+
+        let shape = Shape {
+            sizes: columns.iter().map(|&c| tokens.sizes()[c]).collect(),
+            width,
+            layers: int("layers"),
+            heads,
+            hidden: int("hidden"),
+        };
+        // Weights, the best of them, their gradient (in each shard and together) and the two moments.
+        let bytes = usize::try_from(shape.weights() * 4 * 9).unwrap_or(usize::MAX);
+        let _weights = job.reserve(bytes, "the weights of a network")?;
+        let (network, mut params) = Network::new(shape, &mut Streams::new(seed, "weights").block(0));
+        // Heads start at the columns' own frequencies.
+        for (&c, head) in columns.iter().zip(&network.heads) {
+            let counts = tokens.counts(c);
+            let total = counts.iter().sum::<u64>() as f64;
+            params.get_mut(head.1).iter_mut().zip(counts).for_each(|(b, &n)| *b = libm::log(n as f64 / total) as f32);
+        }
+        let mut history = vec![];
+        if !columns.is_empty() {
+            let rows = learner::Rows { columns: columns.len(), tokens: matrix };
+            let how = [float("learning_rate"), float("weight_decay"), float("dropout"), float("any_order")];
+            let mut training = Training::new(&network, params, &rows, how, seed);
+            history = train(&mut training, row_count as usize, units_of.as_ref(), &Schedule::of(options), seed, job)?;
+            params = training.params;
+        }
+        let report = FitReport { rows: row_count, units, epochs: history.len() as u32 };
+        Ok(Box::new(Autoregressive { report, history, tokens, columns, network, params }))
+    }
+
+    fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
+        Ok(Box::new(Autoregressive::load(bytes)?))
+    }
+}
+
+#[cfg(test)]
+mod tests;
