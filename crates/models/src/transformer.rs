@@ -8,12 +8,13 @@ mod sampler;
 use lookalike_core::{Default, Error, Job, Options, ParamKind, ParamSpec, Result, Streams};
 
 use crate::model::{FitReport, Fitted, Model};
-use crate::nn::{HELD_OUT_SHARE, MAX_SECONDS, Schedule, batch_size, epochs, learning_rate, patience, train};
+use crate::nn::{HELD_OUT_SHARE, MAX_SECONDS, Params, Schedule, batch_size, epochs, learning_rate, patience, train};
 use crate::rows::{Rows, Table};
 use crate::tokens::Tokens;
 use fitted::Autoregressive;
 use learner::Training;
 use network::{Network, Shape};
+use sampler::Sampler;
 
 /// Every column is one token a row ([`Tokens`]); the network says how likely each token of a column is given those of the
 /// columns before it, so that the likelihood of a row is the product over columns, and a row is drawn column by column. It is
@@ -25,9 +26,19 @@ pub(crate) struct Transformer;
 
 const NAME: &str = "transformer";
 
+/// Steps that an epoch is cut into where rows are few, and the fewest rows a step learns from then.
+const STEPS: usize = 64;
+const FEWEST: usize = 16;
+
+/// As [`batch_size`], with what is done for few rows.
+const BATCH_SIZE: ParamSpec = ParamSpec {
+    purpose: "Rows a training step learns from, at most: of few rows a 64th, but 16 at least.",
+    ..batch_size(128)
+};
+
 const PARAMS: &[ParamSpec] = &[
-    epochs(20),
-    batch_size(256),
+    epochs(10),
+    BATCH_SIZE,
     learning_rate(3e-3),
     patience(3),
     HELD_OUT_SHARE,
@@ -41,19 +52,19 @@ const PARAMS: &[ParamSpec] = &[
     ParamSpec {
         name: "width",
         kind: ParamKind::Int { min: 1, max: 4096 },
-        default: Default::Int(64),
+        default: Default::Int(32),
         purpose: "Figures that represent a token in the network; a multiple of heads.",
     },
     ParamSpec {
         name: "heads",
         kind: ParamKind::Int { min: 1, max: 64 },
-        default: Default::Int(4),
+        default: Default::Int(2),
         purpose: "Heads of an attention layer.",
     },
     ParamSpec {
         name: "hidden",
         kind: ParamKind::Int { min: 1, max: 16_384 },
-        default: Default::Int(128),
+        default: Default::Int(64),
         purpose: "Units of a feed-forward layer.",
     },
     ParamSpec {
@@ -65,7 +76,7 @@ const PARAMS: &[ParamSpec] = &[
     ParamSpec {
         name: "dropout",
         kind: ParamKind::Float { min: 0.0, max: 0.9 },
-        default: Default::Float(0.0),
+        default: Default::Float(0.1),
         purpose: "Share of the units of feed-forward layers that a training step leaves out.",
     },
     ParamSpec {
@@ -77,7 +88,7 @@ const PARAMS: &[ParamSpec] = &[
     ParamSpec {
         name: "any_order",
         kind: ParamKind::Float { min: 0.0, max: 1.0 },
-        default: Default::Float(0.5),
+        default: Default::Float(0.3),
         purpose: "Share of the training in which some columns come before the others, as when they are given; 0 learns the \
                   columns' own order alone.",
     },
@@ -125,6 +136,7 @@ impl Model for Transformer {
         drop(found);
         let (row_count, units) = (table.rows as u64, table.unit_count() as u64);
         let units_of = table.units.clone();
+        let is_number: Vec<bool> = columns.iter().map(|&c| table.columns[c].values.numbers().is_some()).collect();
         drop(table);
 
         let shape = Shape {
@@ -138,9 +150,14 @@ impl Model for Transformer {
         let bytes = usize::try_from(shape.weights() * 4 * 9).unwrap_or(usize::MAX);
         let _weights = job.reserve(bytes, "the weights of a network")?;
         let (network, mut params) = Network::new(shape, &mut Streams::new(seed, "weights").block(0));
-        // Heads start at the columns' own frequencies.
-        for (&c, head) in columns.iter().zip(&network.heads) {
+        let mut rng = Streams::new(seed, "weights").block(1);
+        for (i, (&c, head)) in columns.iter().zip(&network.heads).enumerate() {
             let counts = tokens.counts(c);
+            if is_number[i] {
+                let present = counts.len() - usize::from(tokens.missing(c).is_some());
+                network.order_tokens(&mut params, i, &counts[..present], &mut rng);
+            }
+            // Heads start at the columns' own frequencies.
             let total = counts.iter().sum::<u64>() as f64;
             params.get_mut(head.1).iter_mut().zip(counts).for_each(|(b, &n)| *b = libm::log(n as f64 / total) as f32);
         }
@@ -148,9 +165,12 @@ impl Model for Transformer {
         if !columns.is_empty() {
             let rows = learner::Rows { columns: columns.len(), tokens: matrix };
             let how = [float("learning_rate"), float("weight_decay"), float("dropout"), float("any_order")];
+            let mut schedule = Schedule::of(options);
+            schedule.batch_size = schedule.batch_size.min((row_count as usize / STEPS).max(FEWEST));
             let mut training = Training::new(&network, params, &rows, how, seed);
-            history = train(&mut training, row_count as usize, units_of.as_ref(), &Schedule::of(options), seed, job)?;
+            history = train(&mut training, row_count as usize, units_of.as_ref(), &schedule, seed, job)?;
             params = training.params;
+            calibrate(&network, &mut params, &columns.iter().map(|&c| tokens.counts(c)).collect::<Vec<_>>(), seed, job)?;
         }
         let report = FitReport { rows: row_count, units, epochs: history.len() as u32 };
         Ok(Box::new(Autoregressive { report, history, tokens, columns, network, params }))
@@ -159,6 +179,23 @@ impl Model for Transformer {
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
         Ok(Box::new(Autoregressive::load(bytes)?))
     }
+}
+
+/// Rows whose tokens are counted to bring the columns' frequencies to those of the training rows; fewer where that takes
+/// more memory than [`CALIBRATION_BYTES`].
+const CALIBRATION_ROWS: usize = 16_384;
+const CALIBRATION_BYTES: usize = 1 << 26;
+
+/// Shifts the biases of the heads, see [`Sampler::shifts`].
+fn calibrate(network: &Network, params: &mut Params, counts: &[&[u64]], seed: u64, job: &Job) -> Result<()> {
+    let sampler = Sampler { network, params };
+    let rows = (CALIBRATION_BYTES / sampler.row_bytes()).clamp(256, CALIBRATION_ROWS);
+    let _memory = job.reserve(rows * sampler.row_bytes(), "rows that a network is calibrated with")?;
+    let shifts = sampler.shifts(counts, rows, &mut Streams::new(seed, "calibration").block(0));
+    for (head, shift) in network.heads.iter().zip(shifts) {
+        params.get_mut(head.1).iter_mut().zip(shift).for_each(|(b, s)| *b += s);
+    }
+    job.check()
 }
 
 #[cfg(test)]

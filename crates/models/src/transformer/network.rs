@@ -1,6 +1,6 @@
 //! The network: how likely each token of a column is, given those of the columns before it.
 
-use lookalike_core::Stream;
+use lookalike_core::{Stream, standard_normal, uniform};
 
 use crate::nn::{Activation, Params, Tape, Var, Weight};
 
@@ -83,6 +83,9 @@ pub(super) struct Batch {
     pub tokens: Vec<u32>,
 }
 
+/// Typical phase that a smooth function of a rank runs through from the lowest to the highest value.
+const SPEED: f64 = 6.0;
+
 /// How a network learns.
 pub(super) struct Noise<'a> {
     /// Share of the hidden units that are switched off.
@@ -125,6 +128,32 @@ impl Network {
             .map(|&size| (params.normal(d, size, 0.3 * small, rng), params.constant(1, size, 0.0)))
             .collect();
         (Self { shape, first, values, columns: targets, gates, blocks, heads }, params)
+    }
+
+    /// Starts the tokens of a number from smooth random functions of their rank (Rahimi & Recht 2007), in the embedding and in
+    /// the head alike: neighbours begin as neighbours. `counts` are the rows of its tokens in ascending order, without missing.
+    pub fn order_tokens(&self, params: &mut Params, column: usize, counts: &[u64], rng: &mut Stream) {
+        let total = counts.iter().sum::<u64>().max(1) as f64;
+        let ranks: Vec<f64> = counts
+            .iter()
+            .scan(0.0, |below, &n| {
+                let rank = (*below + n as f64 / 2.0) / total;
+                *below += n as f64;
+                Some(rank)
+            })
+            .collect();
+        let d = self.shape.width;
+        let head = self.heads[column].0;
+        let scale = 0.3 * 0.5 / (d as f64).sqrt();
+        for f in 0..d {
+            let phase = std::f64::consts::TAU * uniform(rng);
+            let speed = SPEED * standard_normal(rng)[0];
+            for (token, rank) in ranks.iter().enumerate() {
+                let value = std::f64::consts::SQRT_2 * libm::cos(speed * rank + phase);
+                params.get_mut(self.values)[(self.first[column] as usize + token) * d + f] = value as f32;
+                params.get_mut(head)[f * head.cols + token] = (value * scale) as f32;
+            }
+        }
     }
 
     /// -ln(probability) of every token of a batch given those before it, a column in the order of the batch.

@@ -3,7 +3,7 @@
 use lookalike_core::{Stream, uniform};
 
 use super::network::{Attention, Dense, Network};
-use crate::nn::{LANES, Lane, Params, attend, product, standardise_rows, to_lanes, from_lanes, wide};
+use crate::nn::{LANES, Lane, Params, attend, exponentials, from_lanes, product, standardise_rows, to_lanes, wide};
 
 /// Records made side by side.
 const CHUNK: usize = 256;
@@ -28,13 +28,43 @@ impl Sampler<'_> {
         for first in (0..rows).step_by(CHUNK) {
             let chunk = first..(first + CHUNK).min(rows);
             let given: Vec<&[u32]> = given.iter().map(|g| &g[chunk.clone()]).collect();
-            self.chunk(order, &given, chunk.len(), rng, &mut tokens);
+            self.chunk(order, &given, chunk.len(), rng, &mut tokens, &mut |_, _| ());
         }
         tokens
     }
 
-    fn chunk(&self, order: &[u32], given: &[&[u32]], rows: usize, rng: &mut Stream, tokens: &mut [Vec<u32>]) {
-        let (d, columns) = (self.network.shape.width, self.network.shape.sizes.len());
+    /// What to add to the logits of each column so that in so many new rows its tokens come up as often as `counts` say: what a
+    /// network lets out of its conditional probabilities is near the columns' frequencies, not at them. A column is put
+    /// right before the next one sees it.
+    pub fn shifts(&self, counts: &[&[u64]], rows: usize, rng: &mut Stream) -> Vec<Vec<f32>> {
+        let order: Vec<u32> = (0..counts.len() as u32).collect();
+        let mut shifts = vec![vec![]; counts.len()];
+        let mut put_right = |column: usize, logits: &mut [f32]| shifts[column] = put_right(logits, counts[column]);
+        self.chunk(&order, &[], rows, rng, &mut vec![vec![]; counts.len()], &mut put_right);
+        shifts
+    }
+
+    /// Bytes that [`Sampler::shifts`] takes a row.
+    pub fn row_bytes(&self) -> usize {
+        let shape = &self.network.shape;
+        let widest = shape.sizes.iter().max().unwrap_or(&0);
+        4 * (shape.sizes.len() * (shape.width * (1 + 2 * shape.layers) + 1)
+            + shape.width * (6 + shape.layers)
+            + shape.hidden
+            + 2 * widest)
+    }
+
+    /// Rows made at once; `change` may change the logits of all of them before tokens of a column are drawn.
+    fn chunk(
+        &self,
+        order: &[u32],
+        given: &[&[u32]],
+        rows: usize,
+        rng: &mut Stream,
+        tokens: &mut [Vec<u32>],
+        change: &mut dyn FnMut(usize, &mut [f32]),
+    ) {
+        let d = self.network.shape.width;
         let layers = self.network.shape.layers;
         let size = rows * d;
         let mut values = vec![0f32; order.len() * size];
@@ -78,6 +108,7 @@ impl Sampler<'_> {
                 let head = self.network.heads[column as usize];
                 logits.resize(rows * head.0.cols, 0.0);
                 self.dense(&x, head, &mut logits);
+                change(column as usize, &mut logits);
                 tokens[t].extend(logits.chunks_exact_mut(head.0.cols).map(|logits| draw(logits, rng)));
             }
             let value = &mut values[t * size..][..size];
@@ -100,7 +131,6 @@ impl Sampler<'_> {
                 self.remember(attention, (t, order.len()), &mut z, &mut keys_values, cache);
             }
         }
-        debug_assert_eq!(columns, order.len());
     }
 
     /// The embedding of the column and the gated sum of the values so far.
@@ -174,10 +204,35 @@ impl Sampler<'_> {
     }
 }
 
+/// Changes logits of many rows, alike in each, until the mean probability of every token is its share of `counts`.
+fn put_right(logits: &mut [f32], counts: &[u64]) -> Vec<f32> {
+    let (rows, total) = (logits.len() / counts.len(), counts.iter().sum::<u64>() as f64);
+    let mut shift = vec![0f32; counts.len()];
+    let mut row_of = vec![0f32; counts.len()];
+    for _ in 0..ROUNDS {
+        let mut sums = vec![0f64; counts.len()];
+        for row in logits.chunks_exact(counts.len()) {
+            wide(|| row_of.iter_mut().zip(row.iter().zip(&shift)).for_each(|(p, (l, s))| *p = l + s));
+            let scale = 1.0 / f64::from(exponentials(&mut row_of).1);
+            wide(|| sums.iter_mut().zip(&row_of).for_each(|(s, p)| *s += f64::from(*p) * scale));
+        }
+        for ((shift, sum), &count) in shift.iter_mut().zip(&sums).zip(counts) {
+            // A token that never comes up in these rows cannot be scaled to its share.
+            let factor = (count as f64 / total) / (sum / rows as f64).max(1e-9);
+            *shift += libm::log(factor.clamp(0.1, 10.0)) as f32;
+        }
+    }
+    logits.chunks_exact_mut(counts.len()).for_each(|row| row.iter_mut().zip(&shift).for_each(|(l, s)| *l += s));
+    shift
+}
+
+/// Rounds of [`put_right`]: the rest of the difference shrinks by a factor in each.
+const ROUNDS: usize = 8;
+
 /// A token from logits, which become the exponentials they are drawn by.
 fn draw(logits: &mut [f32], rng: &mut Stream) -> u32 {
-    crate::nn::exponentials(logits);
-    let mut left = uniform(rng) as f32 * logits.iter().copied().sum::<f32>();
+    let (_, sum) = exponentials(logits);
+    let mut left = uniform(rng) as f32 * sum;
     for (token, &weight) in logits.iter().enumerate() {
         if left < weight {
             return token as u32;
@@ -186,4 +241,21 @@ fn draw(logits: &mut [f32], rng: &mut Stream) -> u32 {
     }
     // Rounding left something over: the last token that may be drawn.
     logits.iter().rposition(|&w| w > 0.0).unwrap_or(0) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logits_are_put_right_worked_by_hand() {
+        // One row: probabilities become the shares, 1/4 and 3/4, so the logits differ by ln 3.
+        let mut logits = vec![0.7, -0.2];
+        put_right(&mut logits, &[10, 30]);
+        assert!((logits[1] - logits[0] - 3f32.ln()).abs() < 1e-4, "{logits:?}");
+        // Odds 1 and 3 times e^s: 1/2 of each in the mean where 1 / (1 + f) + 3 / (3 + f) = 1, so f = sqrt 3.
+        let mut logits = vec![0.0, 0.0, 3f32.ln(), 0.0];
+        put_right(&mut logits, &[1, 1]);
+        assert!((logits[1] - logits[0] - 3f32.sqrt().ln()).abs() < 1e-4, "{logits:?}");
+    }
 }
