@@ -2,7 +2,9 @@
 
 use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result, Stream, Values, closest, list_names};
 
-use crate::{gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows, transformer::Transformer};
+use crate::{
+    gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows, transformer::Transformer,
+};
 
 /// A kind of generator.
 pub trait Model: Sync {

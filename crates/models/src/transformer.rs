@@ -26,8 +26,11 @@ pub(crate) struct Transformer;
 
 const NAME: &str = "transformer";
 
-/// Steps that an epoch is cut into where rows are few, and the fewest rows a step learns from then.
+/// Steps that an epoch is cut into where rows are few.
 const STEPS: usize = 64;
+/// Rows that an average token has at least where rows are few.
+const ROWS_A_TOKEN: usize = 32;
+/// The fewest rows a step learns from, and the fewest tokens a column is allowed, however few the rows are.
 const FEWEST: usize = 16;
 
 /// As [`batch_size`], with what is done for few rows.
@@ -71,7 +74,7 @@ const PARAMS: &[ParamSpec] = &[
         name: "max_tokens",
         kind: ParamKind::Int { min: 2, max: 10_000 },
         default: Default::Int(100),
-        purpose: "Tokens of a column; more values, or more categories, share tokens.",
+        purpose: "Tokens of a column, at most: more values or categories share tokens; of few rows a 32nd, but 16 at least.",
     },
     ParamSpec {
         name: "dropout",
@@ -126,7 +129,8 @@ impl Model for Transformer {
         job.count("rows_trained", table.rows);
         // Tokens as u32 while they are found, then as u16.
         let _memory = job.reserve(table.rows * table.columns.len() * 6, "the tokens of the rows")?;
-        let (tokens, found) = Tokens::fit(&table, int("max_tokens"), job)?;
+        let max_tokens = int("max_tokens").min((table.rows / ROWS_A_TOKEN).max(FEWEST));
+        let (tokens, found) = Tokens::fit(&table, max_tokens, job)?;
         let columns = fitted::active(&tokens);
         let mut matrix = vec![0u16; table.rows * columns.len()];
         for (i, &c) in columns.iter().enumerate() {
@@ -170,7 +174,13 @@ impl Model for Transformer {
             let mut training = Training::new(&network, params, &rows, how, seed);
             history = train(&mut training, row_count as usize, units_of.as_ref(), &schedule, seed, job)?;
             params = training.params;
-            calibrate(&network, &mut params, &columns.iter().map(|&c| tokens.counts(c)).collect::<Vec<_>>(), seed, job)?;
+            calibrate(
+                &network,
+                &mut params,
+                &columns.iter().map(|&c| tokens.counts(c)).collect::<Vec<_>>(),
+                seed,
+                job,
+            )?;
         }
         let report = FitReport { rows: row_count, units, epochs: history.len() as u32 };
         Ok(Box::new(Autoregressive { report, history, tokens, columns, network, params }))

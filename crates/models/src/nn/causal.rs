@@ -274,8 +274,7 @@ impl<T: Real> Tape<'_, T> {
             let x = &self.value(x).data[t * records * cols..][..records * cols];
             product(&mut p.data, [records, w.cols, cols], (x, false), (self.weight(*w), false), true);
             let token = t * records..(t + 1) * records;
-            for ((p, y), target) in
-                p.data.chunks_exact_mut(w.cols).zip(&mut y.data[token.clone()]).zip(&targets[token])
+            for ((p, y), target) in p.data.chunks_exact_mut(w.cols).zip(&mut y.data[token.clone()]).zip(&targets[token])
             {
                 let logit = p[*target as usize];
                 *y = softmax(p) - logit;
@@ -293,7 +292,13 @@ impl<T: Real> Tape<'_, T> {
                 add_column_sums(&mut sweep.weights[b.range()], &slope);
                 let at = t * records * cols..(t + 1) * records * cols;
                 let input = &sweep.values[x.0].data[at.clone()];
-                product(&mut sweep.weights[w.range()], [cols, w.cols, records], (input, true), (&slope.data, false), true);
+                product(
+                    &mut sweep.weights[w.range()],
+                    [cols, w.cols, records],
+                    (input, true),
+                    (&slope.data, false),
+                    true,
+                );
                 let into = &mut gx.data[at];
                 product(into, [records, cols, w.cols], (&slope.data, false), (sweep.params.get(w), true), false);
                 sweep.give(slope);

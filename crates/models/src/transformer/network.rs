@@ -194,7 +194,8 @@ impl Network {
 fn dropout(tape: &mut Tape, x: Var, noise: &mut Noise) -> Var {
     use rand::RngCore;
     let (rows, cols) = (tape.value(x).rows, tape.value(x).cols);
-    let (below, scale) = ((noise.dropout * 256.0) as u8, (1.0 / (1.0 - (noise.dropout * 256.0).floor() / 256.0)) as f32);
+    let (below, scale) =
+        ((noise.dropout * 256.0) as u8, (1.0 / (1.0 - (noise.dropout * 256.0).floor() / 256.0)) as f32);
     let mut bytes = vec![0u8; rows * cols];
     noise.rng.fill_bytes(&mut bytes);
     let mask = tape.constant(rows, cols, |mask| {

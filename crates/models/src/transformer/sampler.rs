@@ -71,7 +71,8 @@ impl Sampler<'_> {
         let cache = || vec![[0f32; LANES]; rows.div_ceil(LANES) * order.len() * d];
         let mut caches: Vec<Cache> = (0..layers).map(|_| Cache { keys: cache(), values: cache() }).collect();
         let mut inputs = vec![vec![0f32; size]; layers];
-        let (mut x, mut z, mut query, mut seen) = (vec![0f32; size], vec![0f32; size], vec![0f32; size], vec![0f32; size]);
+        let (mut x, mut z, mut query, mut seen) =
+            (vec![0f32; size], vec![0f32; size], vec![0f32; size], vec![0f32; size]);
         let mut hidden = vec![0f32; rows * self.network.shape.hidden];
         let mut keys_values = vec![0f32; 2 * size];
         let mut logits = vec![];

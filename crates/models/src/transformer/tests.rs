@@ -64,7 +64,11 @@ fn rows_are_drawn_by_their_likelihood() {
             let wanted = [16, 4, 1].map(|divisor| LEVELS[row / divisor % 4]);
             let hits = (0..n).filter(|&r| (0..3).all(|c| made[c][r] == wanted[c])).count() as f64;
             let (p, n) = (libm::exp(*log), n as f64);
-            assert!((hits - n * p).abs() <= SIGMAS * (n * p * (1.0 - p)).sqrt() + 4.0, "{wanted:?}: {hits} of {}", n * p);
+            assert!(
+                (hits - n * p).abs() <= SIGMAS * (n * p * (1.0 - p)).sqrt() + 4.0,
+                "{wanted:?}: {hits} of {}",
+                n * p
+            );
         }
     }
 }
@@ -113,13 +117,18 @@ fn given_columns_stay_and_the_others_follow_them() {
             let b = if pair[1] == 3 { MISSING } else { pair[1] };
             let hits = rows.iter().filter(|&&r| made[0][r] == pair[0] && made[1][r] == b).count() as f64;
             let (p, m) = (weight / total, rows.len() as f64);
-            assert!((hits - m * p).abs() <= SIGMAS * (m * p * (1.0 - p)).sqrt() + 4.0, "{c} {pair:?}: {hits} of {}", m * p);
+            assert!(
+                (hits - m * p).abs() <= SIGMAS * (m * p * (1.0 - p)).sqrt() + 4.0,
+                "{c} {pair:?}: {hits} of {}",
+                m * p
+            );
         }
     }
     // Everything given, nothing given, and a value that no row had.
     let row = [0, 1, 2].map(|c| (c, Values::Code(vec![1, 2])));
     assert_eq!(codes(&fitted.sample_given(&row, 2, &mut rng).unwrap().unwrap()), [[1, 2], [1, 2], [1, 2]]);
-    let draw = |given: &[(usize, Values)]| fitted.sample_given(given, 40, &mut Streams::new(5, "test").block(0)).unwrap();
+    let draw =
+        |given: &[(usize, Values)]| fitted.sample_given(given, 40, &mut Streams::new(5, "test").block(0)).unwrap();
     assert_eq!(draw(&[]).unwrap(), fitted.sample(40, &mut Streams::new(5, "test").block(0)).unwrap());
     assert_eq!(draw(&[(0, Values::Code(vec![MISSING; 40]))]).unwrap()[0], Values::Code(vec![MISSING; 40]));
 }
