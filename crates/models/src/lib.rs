@@ -69,6 +69,7 @@ mod synthesizer;
 mod tabddpm;
 mod tablegan;
 mod tokens;
+mod transformer;
 mod tree;
 mod vae;
 mod vq_vae;

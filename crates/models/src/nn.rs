@@ -14,6 +14,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod attention;
+mod causal;
 mod conv;
 mod dense;
 mod elementwise;
@@ -26,12 +27,13 @@ mod real;
 mod tape;
 mod train;
 
+pub(crate) use causal::{LANES, Lane, attend, from_lanes, standardise_rows, to_lanes};
 pub(crate) use conv::Image;
-pub(crate) use dense::Activation;
-pub(crate) use loss::{Block, gumbel};
+pub(crate) use dense::{Activation, product};
+pub(crate) use loss::{Block, exponentials, gumbel};
 pub(crate) use optimise::{Adam, Optimiser, RmsProp};
 pub(crate) use params::{Params, Weight};
-pub(crate) use real::{Real, simd_level};
+pub(crate) use real::{Real, simd_level, wide};
 pub(crate) use tape::{Mat, Pool, SHARDS, Tape, Var, Workers, gradient};
 pub(crate) use train::{
     HELD_OUT_SHARE, Learner, MAX_SECONDS, Schedule, batch_size, epochs, learning_rate, load_history, patience,

@@ -246,6 +246,49 @@ fn attention_with_a_mask() {
 }
 
 #[test]
+fn layers_of_ordered_tokens() {
+    // Three tokens of seventeen records: more than sixteen lanes hold.
+    let (mut params, mut rng) = (Params::new(), rng());
+    let (q, kv) = (params.normal(3 * 17, 4, 1.0, &mut rng), params.normal(3 * 17, 8, 1.0, &mut rng));
+    check(&params, |t| {
+        let (q, kv) = (t.param(q), t.param(kv));
+        let y = t.causal_attention(q, kv, 17, 2);
+        mixed(t, y)
+    });
+    let mut params = Params::new();
+    let (x, gates) = (params.normal(3 * 2, 5, 1.0, &mut rng), params.normal(9, 5, 1.0, &mut rng));
+    check(&params, |t| {
+        let x = t.param(x);
+        let x = t.standardise(x);
+        let y = t.gated_sums(x, 2, gates, |s, t| [2, 0, 1][s] * 3 + [2, 0, 1][t]);
+        mixed(t, y)
+    });
+    let heads = [4, 1, 3].map(|size| (params.normal(5, size, 1.0, &mut rng), params.normal(1, size, 1.0, &mut rng)));
+    check(&params, |t| {
+        let x = t.param(x);
+        let y = t.choices(x, 2, heads.to_vec(), vec![0, 3, 0, 0, 2, 1]);
+        mixed(t, y)
+    });
+}
+
+#[test]
+fn causal_attention_is_attention_with_a_mask() {
+    let (mut params, mut rng) = (Params::<f64>::new(), rng());
+    let x = params.normal(20 * 3, 3 * 4, 1.0, &mut rng);
+    let mut pool = Pool::new();
+    let mut t = Tape::forward(&params, &mut pool);
+    let x = t.param(x);
+    let masked = t.attention(x, 3, 2, |_, query| (0..3).map(|key| key < query).collect());
+    // Record after record there, token after token here.
+    let x = t.take_rows(x, (0..60).map(|i| (i % 20) * 3 + i / 20).collect());
+    let (q, kv) = (t.columns(x, 0, 4), t.columns(x, 4, 8));
+    let causal = t.causal_attention(q, kv, 20, 2);
+    let causal = t.take_rows(causal, (0..60).map(|i| (i % 3) * 20 + i / 3).collect());
+    let (masked, causal) = (t.value(masked), t.value(causal));
+    assert!(masked.data.iter().zip(&causal.data).all(|(a, b)| (a - b).abs() < 1e-12));
+}
+
+#[test]
 fn gated_recurrent_units() {
     let (mut params, mut rng) = (Params::new(), rng());
     let (x, h) = (params.normal(3, 2, 1.0, &mut rng), params.normal(3, 4, 1.0, &mut rng));

@@ -45,7 +45,7 @@ impl Activation {
 }
 
 /// c (m x n) = a b, or c += a b; a is m x k, or its transpose k x m is given, b likewise k x n. On one thread.
-pub(super) fn product<T: Real>(
+pub(crate) fn product<T: Real>(
     c: &mut [T],
     [m, n, k]: [usize; 3],
     (a, a_transposed): (&[T], bool),

@@ -15,11 +15,9 @@ pub(crate) struct Block {
 
 /// Turns logits into probabilities; returns the logarithm of the sum of their exponentials.
 pub(super) fn softmax<T: Real>(logits: &mut [T]) -> T {
-    let top = logits.iter().copied().reduce(|a, b| a.at_least(b)).unwrap_or(T::ZERO);
-    wide(|| logits.iter_mut().for_each(|x| *x = (*x - top).exp()));
-    let sum: T = logits.iter().copied().sum();
+    let (top, sum) = exponentials(logits);
     let scale = T::ONE / sum;
-    logits.iter_mut().for_each(|x| *x *= scale);
+    wide(|| logits.iter_mut().for_each(|x| *x *= scale));
     top + sum.ln()
 }
 
@@ -41,6 +39,27 @@ pub(crate) fn gumbel(count: usize, rng: &mut Stream) -> Vec<f32> {
 /// The columns outside any block.
 fn outside(blocks: &[Block], cols: usize) -> Vec<usize> {
     (0..cols).filter(|c| !blocks.iter().any(|b| (b.start..b.start + b.size).contains(c))).collect()
+}
+
+/// Turns logits into what probabilities are in proportion to, the largest 1; returns the largest logit and the sum. Sixteen
+/// maxima and sums side by side: the order is fixed, and vector units can follow it.
+pub(crate) fn exponentials<T: Real>(logits: &mut [T]) -> (T, T) {
+    wide(|| {
+        let (chunks, rest) = logits.as_chunks_mut::<16>();
+        let mut top = rest.iter().copied().reduce(|a, b| a.at_least(b)).unwrap_or(T::of(-1e38));
+        let mut tops = [top; 16];
+        chunks.iter().for_each(|x| tops.iter_mut().zip(x).for_each(|(t, x)| *t = t.at_least(*x)));
+        tops.into_iter().for_each(|t| top = top.at_least(t));
+        let mut sums = [T::ZERO; 16];
+        for x in chunks {
+            for (x, sum) in x.iter_mut().zip(&mut sums) {
+                *x = (*x - top).exp();
+                *sum += *x;
+            }
+        }
+        rest.iter_mut().for_each(|x| *x = (*x - top).exp());
+        (top, sums.into_iter().sum::<T>() + rest.iter().copied().sum::<T>())
+    })
 }
 
 impl<T: Real> Tape<'_, T> {

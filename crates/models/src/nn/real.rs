@@ -115,7 +115,7 @@ impl Real for f64 {
 /// Runs a loop compiled for the widest vectors of the machine. The compiler fuses no multiplication with an addition, so the
 /// bits are the same at any width.
 #[inline(always)]
-pub(super) fn wide<R>(run: impl FnOnce() -> R) -> R {
+pub(crate) fn wide<R>(run: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(run)
 }
 

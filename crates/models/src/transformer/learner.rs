@@ -1,0 +1,149 @@
+//! How the network learns: batches of rows in random orders of columns.
+
+use lookalike_core::{Result, Stream, Streams, below, uniform};
+use rayon::prelude::*;
+
+use super::network::{Batch, Network, Noise};
+use crate::nn::{Adam, Learner, Optimiser, Params, Pool, SHARDS, Tape, Workers, gradient};
+
+/// Tokens of all rows, row after row.
+pub(super) struct Rows {
+    pub columns: usize,
+    pub tokens: Vec<u16>,
+}
+
+impl Rows {
+    /// The tokens of these rows in an order of columns.
+    fn batch(&self, rows: &[u32], order: Vec<u32>) -> Batch {
+        let token = |c: u32, r: u32| u32::from(self.tokens[r as usize * self.columns + c as usize]);
+        let tokens = order.iter().flat_map(|&c| rows.iter().map(move |&r| token(c, r))).collect();
+        Batch { order, records: rows.len(), tokens }
+    }
+}
+
+/// A network in training.
+pub(super) struct Training<'a> {
+    pub network: &'a Network,
+    pub params: Params,
+    pub rows: &'a Rows,
+    pub learning_rate: f64,
+    pub dropout: f64,
+    /// Share of the batches' parts in which some columns come before the others.
+    pub any_order: f64,
+    optimiser: Adam,
+    workers: Workers,
+    gradient: Vec<f32>,
+    best: Option<Params>,
+    streams: Streams,
+}
+
+/// Share of the training in which steps grow to their full size.
+const WARM_UP: f64 = 0.02;
+
+/// Rows of the held-out ones that are measured at once.
+const CHUNK: usize = 256;
+
+impl<'a> Training<'a> {
+    pub fn new(
+        network: &'a Network,
+        params: Params,
+        rows: &'a Rows,
+        [learning_rate, weight_decay, dropout, any_order]: [f64; 4],
+        seed: u64,
+    ) -> Self {
+        Self {
+            network,
+            params,
+            rows,
+            learning_rate,
+            dropout,
+            any_order,
+            optimiser: Adam::new(learning_rate).with_decay(weight_decay),
+            workers: Workers::new(),
+            gradient: vec![],
+            best: None,
+            streams: Streams::new(seed, "orders"),
+        }
+    }
+
+    /// Columns as they stand, or some of them, how many and which by chance, before the others: each part as it stands.
+    fn order(columns: usize, any_order: f64, rng: &mut Stream) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..columns as u32).collect();
+        if uniform(rng) < any_order {
+            let given = below(rng, columns);
+            for i in 0..given {
+                order.swap(i, i + below(rng, columns - i));
+            }
+            order[..given].sort_unstable();
+            order[given..].sort_unstable();
+        }
+        order
+    }
+}
+
+impl Learner for Training<'_> {
+    fn step(&mut self, rows: &[u32], step: u64) -> Result<f64> {
+        let part = rows.len().div_ceil(SHARDS);
+        let share = 1.0 / rows.len() as f64;
+        // Taken out while the closure reads the rest.
+        let mut slopes = std::mem::take(&mut self.gradient);
+        let Self { network, rows: table, streams, .. } = &*self;
+        let (dropout, any_order) = (self.dropout, self.any_order);
+        let (loss, _) = gradient(&self.params, &self.workers, &mut slopes, |tape, shard| {
+            let rows = &rows[(shard * part).min(rows.len())..((shard + 1) * part).min(rows.len())];
+            if rows.is_empty() {
+                return (tape.constant(1, 1, |_| ()), ());
+            }
+            let mut rng = streams.block(step * SHARDS as u64 + shard as u64);
+            let batch = table.batch(rows, Self::order(table.columns, any_order, &mut rng));
+            let losses = network.losses(tape, batch, Some(Noise { dropout, rng: &mut rng }));
+            let sum = tape.sum(losses);
+            (tape.affine(sum, share, 0.0), ())
+        });
+        self.optimiser.step(&mut self.params.values, &slopes);
+        self.gradient = slopes;
+        Ok(loss)
+    }
+
+    fn held_out(&mut self, rows: &[u32]) -> Result<Option<f64>> {
+        let order: Vec<u32> = (0..self.rows.columns as u32).collect();
+        let sums: Vec<f64> = rows
+            .par_chunks(CHUNK)
+            .map(|rows| losses(self.network, &self.params, self.rows.batch(rows, order.clone())).iter().sum())
+            .collect();
+        Ok(Some(sums.iter().sum::<f64>() / rows.len() as f64))
+    }
+
+    fn keep(&mut self) {
+        self.best = Some(self.params.clone());
+    }
+
+    fn restore(&mut self) {
+        if let Some(best) = self.best.take() {
+            self.params = best;
+        }
+    }
+
+    fn pace(&mut self, share: f64) {
+        let warm = (share / WARM_UP).clamp(0.05, 1.0);
+        let cosine = 0.5 + 0.5 * libm::cos(std::f64::consts::PI * share);
+        self.optimiser.set_rate(self.learning_rate * warm * cosine.max(0.01));
+    }
+
+    fn finite(&self) -> bool {
+        self.params.finite()
+    }
+}
+
+/// -ln(probability) of each record of a batch.
+pub(super) fn losses(network: &Network, params: &Params, batch: Batch) -> Vec<f64> {
+    let mut pool = Pool::new();
+    let mut tape = Tape::forward(params, &mut pool);
+    let records = batch.records;
+    let losses = network.losses(&mut tape, batch, None);
+    let mut sums = vec![0.0; records];
+    for part in tape.value(losses).data.chunks(records) {
+        sums.iter_mut().zip(part).for_each(|(s, l)| *s += f64::from(*l));
+    }
+    sums
+}
