@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lookalike::ProgressSink;
+use lookalike::{ProgressSink, Training};
 
 /// Work shorter than this shows no line.
 const QUIET_TIME: Duration = Duration::from_millis(500);
@@ -23,12 +23,14 @@ pub struct ProgressLine {
 struct Line {
     next: Instant,
     width: usize,
+    /// What the last epoch of a training was like.
+    epoch: String,
 }
 
 impl ProgressLine {
     /// A line, or nothing at all where nobody would see it.
     pub fn new(visible: bool) -> Self {
-        let line = || Arc::new(Mutex::new(Line { next: Instant::now() + QUIET_TIME, width: 0 }));
+        let line = || Arc::new(Mutex::new(Line { next: Instant::now() + QUIET_TIME, width: 0, epoch: String::new() }));
         Self { line: visible.then(line) }
     }
 
@@ -62,11 +64,18 @@ impl ProgressSink for ProgressLine {
                 return;
             }
             line.next = now + PAUSE;
-            let text = text(phase, done, total);
+            let mut text = text(phase, done, total);
+            if phase == "training" {
+                text.push_str(&line.epoch);
+            }
             let width = text.chars().count();
             draw(&format!("\r{text:<pad$}", pad = line.width.max(width)));
             line.width = width;
         });
+    }
+
+    fn training(&self, state: &Training) {
+        self.with(|line| line.epoch = epoch(state));
     }
 
     /// Shown even where the line is not.
@@ -77,6 +86,7 @@ impl ProgressSink for ProgressLine {
 
     fn finish(&self) {
         self.clear();
+        self.with(|line| line.epoch.clear());
     }
 }
 
@@ -93,6 +103,14 @@ fn text(phase: &str, done: u64, total: u64) -> String {
     }
 }
 
+fn epoch(state: &Training) -> String {
+    let Training { epoch, epochs, loss, held_out, rows_per_second, seconds_left } = state;
+    let held_out = if held_out.is_nan() { String::new() } else { format!(", held out {held_out:.4}") };
+    format!(
+        "; epoch {epoch} of {epochs}: loss {loss:.4}{held_out}, {rows_per_second:.0} rows/s, {seconds_left:.0} s left"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +120,20 @@ mod tests {
         assert_eq!(text("compare", 1, 4), "compare: 25 % (1 of 4)");
         assert_eq!(text("compare", 5, 4), "compare: 100 % (5 of 4)");
         assert_eq!(text("read", 7, 0), "read: 7");
+    }
+
+    #[test]
+    fn the_last_epoch_stands_beside_the_training() {
+        let state = Training {
+            epoch: 3,
+            epochs: 10,
+            loss: 1.25,
+            held_out: f64::NAN,
+            rows_per_second: 80_000.4,
+            seconds_left: 12.3,
+        };
+        assert_eq!(epoch(&state), "; epoch 3 of 10: loss 1.2500, 80000 rows/s, 12 s left");
+        assert!(epoch(&Training { held_out: 2.0, ..state }).contains("loss 1.2500, held out 2.0000, "));
     }
 
     #[test]

@@ -41,5 +41,5 @@ pub use exec::LookalikeExec;
 pub use function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
 pub use functions::{FUNCTIONS, function};
 pub use node::LookalikeNode;
-pub use progress::{ProgressSink, with_progress};
+pub use progress::{ProgressSink, Training, with_progress};
 pub use register::{LookalikeExtensionPlanner, configure, register_all};

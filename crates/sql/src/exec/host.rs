@@ -8,7 +8,7 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::DiskManager;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation, human_readable_size};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, Time};
-use lookalike_core::{Error, Job, Result, Scratch};
+use lookalike_core::{Error, Job, Result, Scratch, Training};
 
 use crate::progress::Progress;
 
@@ -134,6 +134,12 @@ impl lookalike_core::Host for JobHost {
     fn progress(&self, phase: &'static str, done: u64, total: u64) {
         if let Some(progress) = &self.host.progress {
             progress.0.update(phase, done, total);
+        }
+    }
+
+    fn training(&self, state: &Training) {
+        if let Some(progress) = &self.host.progress {
+            progress.0.training(state);
         }
     }
 
