@@ -259,8 +259,11 @@ fn nearest_piece(marginal: &Marginal, value: f64) -> usize {
     }
 }
 
-/// The distribution of every numeric column with the piece of each row.
-pub(crate) fn marginals(table: &Table, knots: usize, job: &Job) -> Result<Vec<Option<(Marginal, Vec<u32>)>>> {
+/// The distribution of a numeric column and the piece of each row.
+pub(crate) type Pieces = (Marginal, Vec<u32>);
+
+/// The distribution of every numeric column.
+pub(crate) fn marginals(table: &Table, knots: usize, job: &Job) -> Result<Vec<Option<Pieces>>> {
     let fit = |values: &Values| {
         job.check()?;
         Ok(values.numbers().map(|v| Marginal::fit(v, table.units.as_ref(), table.min_persons, knots)))
@@ -274,7 +277,7 @@ pub(crate) type Grouped = (Grouping, Vec<u64>, u64);
 /// Puts the categories of every categorical column into at most `max_tokens` tokens.
 pub(crate) fn group_categories(
     table: &Table,
-    marginals: &[Option<(Marginal, Vec<u32>)>],
+    marginals: &[Option<Pieces>],
     max_tokens: usize,
     job: &Job,
 ) -> Result<Vec<Option<Grouped>>> {
@@ -292,7 +295,7 @@ pub(crate) fn group_categories(
     let mut _memory = None;
     if counts.iter().any(is_crowded) {
         _memory = Some(job.reserve(table.rows * table.columns.len(), "the profiles of categories")?);
-        let bin = |(c, marginal): (usize, &Option<(Marginal, Vec<u32>)>)| match (marginal, &counts[c]) {
+        let bin = |(c, marginal): (usize, &Option<Pieces>)| match (marginal, &counts[c]) {
             (Some((marginal, pieces)), _) => Some(Bins::of_number(marginal, pieces)),
             (_, Some((count, _))) => table.columns[c].values.codes().map(|codes| Bins::of_codes(codes, count)),
             _ => None,

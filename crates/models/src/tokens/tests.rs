@@ -20,7 +20,7 @@ fn fit(table: &Table, max: usize) -> (Tokens, Vec<Vec<u32>>) {
 fn mixed(n: usize) -> Table {
     let mut rng = Streams::new(1, "tokens").block(0);
     let normals: Vec<[f64; 2]> = (0..n).map(|_| standard_normal(&mut rng)).collect();
-    let some = |i: usize, v: f64| if i % 11 == 0 { f64::NAN } else { v };
+    let some = |i: usize, v: f64| if i.is_multiple_of(11) { f64::NAN } else { v };
     let city = |x: f64| ((x + 3.0) * 40.0).clamp(0.0, 239.0) as u32;
     let columns = vec![
         Values::Number(normals.iter().enumerate().map(|(i, z)| some(i, z[0])).collect()),
