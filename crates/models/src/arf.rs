@@ -27,7 +27,8 @@ use fitted::{Forest, Leaves};
 ///   are given up: the leaf is then drawn as if nothing was given.
 ///
 /// Deviations from the source: columns are the binned symbols of `cart`, with a leaf's shares of atoms and bins in place of truncated
-/// normals; leaves of fewer than `min_node_size` persons are joined to their siblings, so that nothing is kept of fewer.
+/// normals; leaves are counted in persons. As in the source, a branch of fewer than
+/// `min_node_size` persons is cut off and its rows follow the branch beside it.
 ///
 /// The saved state holds quantile tables, trees, and the counts of each column's symbols in each leaf; no training rows, but with
 /// small leaves much about them.
@@ -268,7 +269,8 @@ fn accuracy(grown: &[(Grown, Vec<i32>)], classes: &[u8]) -> f64 {
     twice as f64 / (2 * classes.len()).max(1) as f64
 }
 
-/// The same tree with the first `rows` rows in it. A split that leaves fewer than `min_node` persons on a side is undone.
+/// The same tree with the first `rows` rows in it. A split that leaves fewer than `min_node` persons on a side is undone: all
+/// its rows follow the branch of the other side.
 fn refit(tree: &Tree, features: &[&[u8]], rows: usize, units: Option<&Units>, min_node: usize) -> Grown {
     let mut order: Vec<u32> = (0..rows as u32).collect();
     let mut spare: Vec<u32> = vec![];
@@ -286,8 +288,18 @@ fn refit(tree: &Tree, features: &[&[u8]], rows: usize, units: Option<&Units>, mi
         let (mut left, mut right): (Vec<u32>, Vec<u32>) = (vec![], vec![]);
         inside.iter().for_each(|&row| if is_right(row) { right.push(row) } else { left.push(row) });
         let persons = |side: &[u32]| crate::rows::persons(side.iter().copied(), units);
-        if persons(&left) < min_node.max(1) || persons(&right) < min_node.max(1) {
-            continue;
+        // Where one side has too few, all go on where the others go.
+        match (persons(&left) < min_node.max(1), persons(&right) < min_node.max(1)) {
+            (false, false) => {}
+            (true, false) => {
+                open.push((node.child as usize + 1, new));
+                continue;
+            }
+            (false, true) => {
+                open.push((node.child as usize, new));
+                continue;
+            }
+            (true, true) => continue,
         }
         spare.clear();
         spare.extend(left.iter().chain(&right));

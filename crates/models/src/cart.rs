@@ -20,8 +20,8 @@ use fitted::{ColumnTree, Columns};
 /// - Every column becomes symbols ([`Symbols`]): categories, atoms of numbers, stretches between atoms, NULL.
 /// - The **tree** of a column splits rows by the bins of earlier columns, where that gains most log-likelihood of the column's classes
 ///   (quantiles of a number, so that two modes stay two modes; the most frequent categories). Categories are arranged by the
-///   first principal axis of their class shares. A split needs `min_leaf_size` persons on either side and a gain of
-///   `complexity` nats a degree of freedom, counted by the perplexity of the classes in the node.
+///   first principal axis of their class shares. A split needs `min_leaf_size` persons on either side, and a gain that
+///   chance reaches with a probability of at most exp(-`complexity`).
 /// - A **draw** walks to a leaf and takes the symbol of one of its rows; but first, with probability
 ///   smoothing / (smoothing + rows), it goes up to the node above, and there again. Leaves thus lend from the nodes above
 ///   what they have seen too little of.
@@ -55,8 +55,8 @@ const MAX_DEPTH: ParamSpec = ParamSpec {
 const COMPLEXITY: ParamSpec = ParamSpec {
     name: "complexity",
     kind: ParamKind::Float { min: 0.0, max: 1e6 },
-    default: Default::Float(3.0),
-    purpose: "Log-likelihood that a split must gain for each class of the column beyond the first, in nats.",
+    default: Default::Float(8.0),
+    purpose: "How unlikely a split without meaning is to be made: exp(-complexity) for each cut tried; 0 makes all that gain.",
 };
 
 const SMOOTHING: ParamSpec = ParamSpec {
@@ -104,9 +104,9 @@ impl Model for Cart {
 
     fn fit(&self, rows: &dyn Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let params = Params {
-            min_leaf: options.int("min_leaf_size").unwrap_or(20) as usize,
+            min_leaf: options.int("min_leaf_size").unwrap_or(100) as usize,
             max_depth: options.int("max_depth").unwrap_or(32) as usize,
-            complexity: options.float("complexity").unwrap_or(1.0),
+            complexity: options.float("complexity").unwrap_or(8.0),
             smoothing: options.float("smoothing").unwrap_or(1.0),
         };
         let knots = options.int("knots").unwrap_or(1024) as usize;

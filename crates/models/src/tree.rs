@@ -114,7 +114,7 @@ pub(crate) struct Grow<'a> {
     pub min_leaf: usize,
     /// Splits from the root to a leaf at most.
     pub max_depth: usize,
-    /// Nats that a split must gain for each class beyond the first, counted by the perplexity of the classes in the node.
+    /// How unlikely a split of no meaning is to be made: exp(-complexity) for each cut looked at. 0 makes every split that gains.
     pub complexity: f64,
 }
 
@@ -146,15 +146,17 @@ impl Grow<'_> {
                 continue;
             }
             job.check()?;
-            let looked_at = match &mut draw {
-                None => candidates.len(),
-                Some(draw) => {
-                    let n = draw.features.clamp(1, candidates.len().max(1)).min(candidates.len());
-                    (0..n).for_each(|i| candidates.swap(i, i + below(draw.rng, self.candidates.len() - i)));
-                    n
+            // Features that tell nothing here, most of all constant ones, do not end a tree: others are looked at, one by one.
+            let (mut from, mut to) = (0, draw.as_ref().map_or(candidates.len(), |d| d.features.clamp(1, candidates.len().max(1))));
+            let mut split = None;
+            while split.is_none() && from < candidates.len() {
+                if let Some(draw) = &mut draw {
+                    (from..to).for_each(|i| candidates.swap(i, i + below(draw.rng, self.candidates.len() - i)));
                 }
-            };
-            let Some(split) = search.best(&rows[inside.clone()], &candidates[..looked_at]) else { continue };
+                split = search.best(&rows[inside.clone()], &candidates[from..to]);
+                (from, to) = (to, to + 1);
+            }
+            let Some(split) = split else { continue };
             // Rows of either side keep their order.
             let bins = self.features[split.feature as usize];
             spare.clear();
@@ -236,7 +238,7 @@ impl<'a> Search<'a> {
         let size = rows.len() as u32;
         let whole = self.totals.iter().map(|&n| self.h(n)).sum::<f64>() - self.h(size);
         let freedom = libm::exp(-whole / f64::from(size)) - 1.0;
-        let enough = (grow.complexity * freedom).max(1e-9);
+        let enough = chance(freedom, grow.complexity).max(1e-9);
         let mut found: Vec<Split> = candidates.iter().filter_map(|&f| self.split(f, rows, whole)).collect();
         found.retain(|s| s.gain > enough);
         // The first among equals.
@@ -375,6 +377,12 @@ impl<'a> Search<'a> {
         scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         order.iter_mut().zip(scored).for_each(|(o, s)| *o = s.1);
     }
+}
+
+/// The gain that chance exceeds with a probability of at most exp(-t): twice a gain is chi-square (Laurent & Massart 2000,
+/// lemma 1). Degrees of freedom are the classes beyond the first, counted by their perplexity, for rare ones hardly matter.
+fn chance(freedom: f64, t: f64) -> f64 {
+    if t > 0.0 { freedom / 2.0 + libm::sqrt(freedom * t) + t } else { 0.0 }
 }
 
 fn n_log_n(n: f64) -> f64 {
