@@ -32,7 +32,7 @@ pub(crate) use loss::{Block, gumbel};
 pub(crate) use optimise::{Adam, Optimiser, RmsProp};
 pub(crate) use params::{Params, Weight};
 pub(crate) use real::{Real, simd_level};
-pub(crate) use tape::{Mat, Pool, SHARDS, Tape, Var, Workers, gradient};
+pub(crate) use tape::{Mat, Pool, SHARDS, Tape, Var, Workers, gradient, gradient_within};
 pub(crate) use train::{
     HELD_OUT_SHARE, Learner, MAX_SECONDS, Schedule, batch_size, epochs, learning_rate, load_history, patience,
     save_history, shuffle, train,
