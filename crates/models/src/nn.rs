@@ -34,7 +34,7 @@ pub(crate) use loss::{Block, exponentials, gumbel};
 pub(crate) use optimise::{Adam, Optimiser, RmsProp};
 pub(crate) use params::{Params, Weight};
 pub(crate) use real::{Real, simd_level, wide};
-pub(crate) use tape::{Mat, Pool, SHARDS, Tape, Var, Workers, gradient};
+pub(crate) use tape::{Mat, Pool, SHARDS, Tape, Var, Workers, gradient, gradient_within};
 pub(crate) use train::{
     HELD_OUT_SHARE, Learner, MAX_SECONDS, Schedule, batch_size, epochs, learning_rate, load_history, patience,
     save_history, shuffle, train,

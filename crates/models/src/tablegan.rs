@@ -37,9 +37,11 @@ pub(crate) struct TableGan;
 
 const NAME: &str = "tablegan";
 
+const MOST_CHANNELS: usize = 1024;
+
 const CHANNELS: ParamSpec = ParamSpec {
     name: "channels",
-    kind: ParamKind::Int { min: 1, max: 1024 },
+    kind: ParamKind::Int { min: 1, max: MOST_CHANNELS as i64 },
     default: Default::Int(64),
     purpose: "Channels of the convolution next to the image; twice as many in each further one.",
 };
@@ -124,8 +126,9 @@ impl Model for TableGan {
         // The weights first, so that no network is built that they do not fill.
         let weights = r.f32s()?;
         r.finish()?;
+        ensure((1..=MOST_CHANNELS).contains(&channels))?;
         let shape = Shape::of(cells.len(), channels, NOISE);
-        ensure(channels > 0 && shape.weights() == Some(weights.len()) && weights.iter().all(|w| w.is_finite()))?;
+        ensure(shape.weights() == Some(weights.len()) && weights.iter().all(|w| w.is_finite()))?;
         let mut params = Params::new();
         let generator = Generator::new(&mut params, shape, &mut Streams::new(0, "weights").block(0));
         params.values = weights;

@@ -147,7 +147,8 @@ impl Grow<'_> {
             }
             job.check()?;
             // Features that tell nothing here, most of all constant ones, do not end a tree: others are looked at, one by one.
-            let (mut from, mut to) = (0, draw.as_ref().map_or(candidates.len(), |d| d.features.clamp(1, candidates.len().max(1))));
+            let (mut from, mut to) =
+                (0, draw.as_ref().map_or(candidates.len(), |d| d.features.clamp(1, candidates.len().max(1))));
             let mut split = None;
             while split.is_none() && from < candidates.len() {
                 if let Some(draw) = &mut draw {

@@ -2,7 +2,7 @@
 
 use lookalike_core::{Result, Stream, Values};
 
-use super::layout::{Layout, Place, ensure_sizes};
+use super::layout::{Layout, Place};
 use super::networks::{Generator, Moments, Sizes};
 use crate::codec::{Reader, Writer, ensure};
 use crate::modal::{Compact, Encoded, Modal, Span, Track};
@@ -188,6 +188,7 @@ pub(crate) fn load(name: &'static str, bytes: &[u8]) -> Result<Box<dyn Fitted>> 
     ensure(conditional <= 1)?;
     let layout = Layout::new(&modal, conditional == 1);
     let (noise, hidden) = (r.u64()? as usize, r.u64()? as usize);
+    ensure(noise > 0 && hidden > 0)?;
     let sizes = Sizes { noise, condition: layout.condition_width, hidden, width: layout.width };
     let mut moments = vec![];
     for _ in 0..2 {
@@ -199,8 +200,7 @@ pub(crate) fn load(name: &'static str, bytes: &[u8]) -> Result<Box<dyn Fitted>> 
     // The weights first, so that no network is built that they do not fill.
     let weights = r.f32s()?;
     r.finish()?;
-    ensure_sizes(sizes.weights(), weights.len())?;
-    ensure(weights.iter().all(|w| w.is_finite()))?;
+    ensure(sizes.weights() == Some(weights.len()) && weights.iter().all(|w| w.is_finite()))?;
     let mut params = Params::new();
     let generator = Generator::new(&mut params, sizes, &mut lookalike_core::Streams::new(0, "weights").block(0));
     params.values = weights;

@@ -3,7 +3,6 @@
 use lookalike_core::{Stream, below};
 
 use crate::alias::Alias;
-use crate::codec::ensure;
 use crate::modal::{Compact, Modal, Span, Track};
 use crate::nn::{Block, Mat, Real, Tape, Var};
 
@@ -34,6 +33,14 @@ pub(super) struct Condition {
     /// Training rows of each category, and draws by them.
     count: Vec<u64>,
     by_count: Alias,
+}
+
+/// Packs of records for a layer on one-hot inputs.
+pub(super) struct Packed {
+    /// Places of the ones, and how many a pack.
+    pub hot: (Vec<u32>, usize),
+    /// Packs x scalars, and their places.
+    pub scalars: Option<(Var, Vec<u32>)>,
 }
 
 /// A place in the conditional vector: category `choice` of condition `condition`.
@@ -89,8 +96,7 @@ impl Layout {
         place.map_or(u32::MAX, |p| self.conditions[p.condition].start as u32 + p.choice)
     }
 
-    /// Records packed so many together, their fields and then their conditional vectors, for a layer on one-hot inputs: the
-    /// places of the ones with how many a pack, and the scalars with their places.
+    /// Records packed so many together: their fields, and then their conditional vectors.
     pub fn pack(
         &self,
         tape: &mut Tape,
@@ -98,7 +104,7 @@ impl Layout {
         compact: &Compact,
         rows: &[u32],
         asked: &[Option<Place>],
-    ) -> ((Vec<u32>, usize), Option<(Var, Vec<u32>)>) {
+    ) -> Packed {
         let ones = self.choices.len() + usize::from(self.condition_width > 0);
         let mut hot = vec![u32::MAX; rows.len() * ones];
         let first = |r: usize| (r % pac * self.width) as u32;
@@ -122,7 +128,7 @@ impl Layout {
             });
             (values, (0..pac).flat_map(|r| self.scalars.iter().map(move |s| first(r) + s.1 as u32)).collect())
         });
-        ((hot, ones * pac), scalars)
+        Packed { hot: (hot, ones * pac), scalars }
     }
 
     /// The ones of conditional vectors in packs, which follow the fields of all the pack's records.
@@ -204,9 +210,4 @@ impl Sampler {
         let [first, end] = [0, 1].map(|i| column.starts[choice as usize + i] as usize);
         (Place { condition, choice }, column.rows[first + below(rng, end - first)])
     }
-}
-
-/// Checks what a saved model says of its sizes against the number of its weights.
-pub(super) fn ensure_sizes(expected: Option<usize>, found: usize) -> lookalike_core::Result<()> {
-    ensure(expected == Some(found))
 }

@@ -5,12 +5,13 @@ use std::ops::Range;
 use lookalike_core::{Result, Stream, Streams};
 use rand::{RngCore, SeedableRng};
 
-use super::layout::{Layout, Place, Sampler};
+use super::layout::{Layout, Packed, Place, Sampler};
 use super::networks::{Critic, Generator, Moments, Pass, Sizes};
 use super::{Game, Settings};
 use crate::modal::Compact;
 use crate::nn::{
-    Activation, Adam, Learner, Optimiser, Params, Pool, Real, RmsProp, Tape, Var, Workers, gradient, gumbel, shuffle,
+    Activation, Adam, Learner, Optimiser, Params, Pool, Real, RmsProp, Tape, Var, Workers, gradient_within, gumbel,
+    shuffle,
 };
 use crate::normal::Normals;
 
@@ -143,7 +144,7 @@ impl<'a> Adversaries<'a> {
             made.asked = order.iter().map(|&i| made.asked[i]).collect();
             made.real = order.iter().map(|&i| made.real[i]).collect();
         }
-        let (hot, scalars) = self.layout.pack(t, self.settings.pac, self.compact, &made.real, &made.asked);
+        let Packed { hot, scalars } = self.layout.pack(t, self.settings.pac, self.compact, &made.real, &made.asked);
         let real_sums = t.gather(hot, scalars, critic.first, Some(critic.bias), Activation::Identity);
         let on_real = critic.above(t, real_sums, self.dropout(rng));
 
@@ -240,7 +241,8 @@ impl Learner for Adversaries<'_> {
         let packs = |s: usize| all * s / SHARDS..all * (s + 1) / SHARDS;
         let stream = |s: usize| self.streams.block(2 * step * SHARDS as u64 + s as u64);
         let mut slope = std::mem::take(&mut self.gradient);
-        let (_, told) = gradient(&self.params, &self.workers, &mut slope, |t, s| match packs(s) {
+        let weights = self.split..self.params.len();
+        let (_, told) = gradient_within(&self.params, &self.workers, weights, &mut slope, |t, s| match packs(s) {
             none if none.is_empty() => (t.constant(1, 1, |_| ()), 0.0),
             packs => self.critic_loses(t, packs, all, rows, &mut stream(s)),
         });
@@ -252,7 +254,7 @@ impl Learner for Adversaries<'_> {
         }
         if (step + 1).is_multiple_of(self.settings.critic_steps) {
             let stream = |s: usize| self.streams.block((2 * step + 1) * SHARDS as u64 + s as u64);
-            gradient(&self.params, &self.workers, &mut slope, |t, s| match packs(s) {
+            gradient_within(&self.params, &self.workers, 0..self.split, &mut slope, |t, s| match packs(s) {
                 none if none.is_empty() => (t.constant(1, 1, |_| ()), ()),
                 packs => (self.generator_loses(t, packs, all, rows, &mut stream(s)), ()),
             });

@@ -42,13 +42,14 @@ fn means(values: &[Values]) -> [f64; 2] {
 #[test]
 fn ctgan_learns_dependence_and_can_be_asked() {
     let options = [
-        ("epochs", Value::Int(60)),
+        ("epochs", Value::Int(150)),
         ("batch_size", Value::Int(100)),
+        ("pac", Value::Int(5)),
         ("hidden", Value::Int(64)),
         ("learning_rate", Value::Float(1e-3)),
     ];
     let fitted = fitted(&crate::ctgan::Ctgan, &options);
-    assert_eq!((fitted.history().len(), fitted.report().epochs), (60, 60));
+    assert_eq!((fitted.history().len(), fitted.report().epochs), (150, 150));
     // -2 and 2 in the data, near 0 both in a generator that has learned nothing of the two together.
     let [f, m] = means(&fitted.sample(4000, &mut Streams::new(1, "test").block(0)).unwrap());
     assert!(f < -1.0 && m > 1.0, "{f} {m}");

@@ -73,7 +73,7 @@ impl Real for f32 {
         let n = (self.to_bits() as i32).wrapping_sub(root as i32) >> 23;
         let f = f32::from_bits((self.to_bits() as i32).wrapping_sub(n << 23) as u32) - 1.0;
         let p = f * (f * (f * (f * 7.037_683_6e-2 - 1.151_461e-1) + 1.167_699_8e-1) - 1.242_014_1e-1) + 1.424_932_3e-1;
-        let p = f * (f * (f * (f * p - 1.666_805_8e-1) + 2.000_071_5e-1) - 2.499_999_4e-1) + 3.333_333_1e-1;
+        let p = f * (f * (f * (f * p - 1.666_805_8e-1) + 2.000_071_5e-1) - 2.499_999_4e-1) + 0.333_333_3;
         let n = n as f32;
         let low = n * -2.121_944_4e-4 - 0.5 * f * f;
         let y = f + (f * f * f * p + low) + n * 0.693_359_4;

@@ -1,6 +1,7 @@
 //! The tape: values in the order they were made, and the way back over them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
@@ -278,6 +279,17 @@ pub(crate) fn gradient<T: Real, X: Send>(
     gradient: &mut Vec<T>,
     loss: impl Fn(&mut Tape<T>, usize) -> (Var, X) + Sync,
 ) -> (f64, Vec<X>) {
+    gradient_within(params, workers, 0..params.len(), gradient, loss)
+}
+
+/// The same by the weights of a range alone, the only ones that the loss may teach: the rest of `gradient` is arbitrary.
+pub(crate) fn gradient_within<T: Real, X: Send>(
+    params: &Params<T>,
+    workers: &Workers<T>,
+    learned: Range<usize>,
+    gradient: &mut Vec<T>,
+    loss: impl Fn(&mut Tape<T>, usize) -> (Var, X) + Sync,
+) -> (f64, Vec<X>) {
     let parts: Vec<(f64, X)> = workers
         .shards
         .par_iter()
@@ -285,8 +297,8 @@ pub(crate) fn gradient<T: Real, X: Send>(
         .with_max_len(1)
         .map(|(s, shard)| {
             let (pool, weights) = &mut *shard.lock().unwrap_or_else(PoisonError::into_inner);
-            weights.clear();
             weights.resize(params.len(), T::ZERO);
+            weights[learned.clone()].fill(T::ZERO);
             let mut tape = Tape::new(params, pool);
             let (var, extra) = loss(&mut tape, s);
             let value = tape.scalar(var).f64();
@@ -294,15 +306,17 @@ pub(crate) fn gradient<T: Real, X: Send>(
             (value, extra)
         })
         .collect();
-    gradient.clear();
     gradient.resize(params.len(), T::ZERO);
     // Adding is memory-bound: in parallel by ranges, in the order of the shards within each.
     let shards: Vec<_> = workers.shards.iter().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner)).collect();
-    let sources: Vec<&[T]> = shards.iter().map(|s| s.1.as_slice()).collect();
-    gradient.par_chunks_mut(1 << 16).enumerate().for_each(|(c, sum)| {
-        for source in &sources {
-            add(sum, &source[c << 16..][..sum.len()]);
+    let sources: Vec<&[T]> = shards.iter().map(|s| &s.1[learned.clone()]).collect();
+    gradient[learned].par_chunks_mut(1 << 16).enumerate().for_each(|(c, sum)| {
+        let range = c << 16..(c << 16) + sum.len();
+        let mut parts = sources.iter().map(|source| &source[range.clone()]);
+        if let Some(first) = parts.next() {
+            sum.copy_from_slice(first);
         }
+        parts.for_each(|part| add(sum, part));
     });
     let value = parts.iter().map(|p| p.0).sum();
     (value, parts.into_iter().map(|p| p.1).collect())
