@@ -189,6 +189,19 @@ const CALLS: &[(&str, &str)] = &[
         "SELECT * FROM synthesize(heart, rows => 300, seed => 1, identifiers => ['id'], filter_copies => true)",
     ),
     (
+        "quality_report",
+        "SELECT * FROM quality_report((SELECT age, sex, cp, chol, id % 40 AS who FROM heart WHERE id <= 400), (SELECT age, sex, \
+         cp, chol, id % 30 AS who FROM heart WHERE id > 500), metrics => ['score', 'shapes', 'pairs', 'pmse', 'two_sample', \
+         'support'], max_rows => 300, privacy_unit => 'who', seed => 1)",
+    ),
+    (
+        "utility_report",
+        "SELECT * FROM utility_report((SELECT age, sex, cp, exang FROM heart WHERE id <= 300), (SELECT age, sex, cp, exang FROM \
+         heart WHERE id > 600), (SELECT age, sex, cp, exang FROM heart WHERE id BETWEEN 301 AND 450), target => 'exang', \
+         task => 'classification', positive => 'true', second => (SELECT age, sex, cp, exang FROM heart WHERE id BETWEEN 451 \
+         AND 600), seed => 1)",
+    ),
+    (
         "k_anonymize",
         "SELECT * FROM k_anonymize(heart, k => 5, quasi_identifiers => ['age', 'sex'], hierarchies => {'sex': 'sexes'}, \
          suppression_limit => 0.05, output => 'range', class_id => true)",

@@ -14,9 +14,8 @@
 //! Terms below e^-50 of the largest are left out: with a million rows they are below the rounding of the sum.
 
 use lookalike_core::{Domain, Error, Frame, Job, MISSING, Result, Values};
+use lookalike_learners::Moments;
 use rayon::prelude::*;
-
-use crate::learners::Moments;
 
 /// Rows of a block: their exponents stay in the first-level cache.
 const BLOCK: usize = 512;

@@ -1,18 +1,13 @@
 //! Attacks on synthetic tables: how near are synthetic rows to real ones, and does that give anyone away?
 //!
-//! Five rooms over the frames of `lookalike-core`:
+//! Three rooms over the frames of `lookalike-core`, with the neighbours, learners and statistics of `lookalike-learners`:
 //!
-//! * **Neighbours.** [`nearest`] finds, for every query row, the nearest and the second nearest reference row of a table
-//!   with numbers, categories and NULLs, under a [`Metric`]. The result is exact and the same bits on any processor,
-//!   with any number of threads and in any order of the rows. [`dcr`] measures every synthetic row against the training
-//!   rows and a holdout; [`DcrSummary`] turns the distances into figures.
+//! * **Distances.** [`dcr`] measures every synthetic row against the training rows and a holdout; [`DcrSummary`] turns
+//!   the distances into figures.
 //! * **Membership inference.** An [`Attack`] of [`ATTACKS`] scores targets; [`MiaSummary`] turns scores and the truth into
 //!   figures with intervals.
 //! * **Singling out, linkability, inference.** [`singling_out`], [`linkability`] and [`attribute_inference`] run the attacks
 //!   of Opinion 05/2014 on training rows and on a control; an [`AttackOutcome`] turns successes into a risk.
-//! * **Learners.** [`logistic`] regression and [`boosted`] trees over the [`Features`] of frames, for attacks that learn.
-//! * **Statistics.** Exact and score intervals of shares, DeLong's interval of an area, resampling of persons, several
-//!   tests at once, lower bounds of epsilon and audits.
 //!
 //! Distances and scores are descriptions. A table that shows none is not thereby safe: an attack that fails says only
 //! that this attack failed. Figures a row help an attacker, so they stay inside.
@@ -54,18 +49,16 @@ mod dcr;
 mod distance_report;
 mod exposure;
 mod kde;
-mod learners;
 mod linkability;
 mod membership;
 mod mia;
 mod nearby;
-mod neighbours;
 mod outcome;
 mod privacy_report;
 mod singling_out;
-mod statistics;
 mod targets;
 #[cfg(test)]
+#[path = "../../learners/src/test_frames.rs"]
 mod test_frames;
 mod vulnerability;
 
@@ -73,23 +66,22 @@ pub use attribute_inference::{InferenceMethod, InferenceParams, attribute_infere
 pub use dcr::{DcrFigures, DcrParams, DcrRows, DcrSummary, dcr};
 pub use distance_report::{DistanceFigure, DistanceParams, distance_report};
 pub use exposure::{Canary, Exposure, ExposureMethod, ExposureParams, NULL_EXPOSURE, exposure};
-pub use learners::{Boosted, BoostedParams, Features, Linear, Matrix, Target, boosted, logistic};
 pub use linkability::{LinkabilityParams, linkability};
+pub use lookalike_learners::{
+    Boosted, BoostedParams, Bootstrap, BootstrapMethod, Estimate, Features, Guesses, KNearest, Linear, Matrix, Metric,
+    Neighbour, Points, Risk, SearchOptions, SkewNormal, Space, SplitBound, SuccessRate, Target, Within, beta_cdf,
+    beta_quantile, bonferroni, boosted, clopper_pearson, epsilon_lower_bound, epsilon_of_mu, evidence_of, fisher_exact,
+    holm, hypergeometric_tail, k_nearest, logistic, mcnemar_exact, mu_lower_bound, nearest, newcombe, normal_cdf,
+    normal_p_value, normal_quantile, residual_risk, share_p_value, wilson, within,
+};
 pub use membership::{
     ATTACKS, Attack, DcrAttack, DcrDiffAttack, DensityAttack, DomiasAttack, DpiAttack, Evidence, GenLraAttack,
     GroundhogAttack, LiraAttack, LocalNeighbourhoodAttack, LoganAttack, MonteCarloAttack, QuerybasedAttack,
     SurrogateAttack, Trained, Trainer,
 };
 pub use mia::{MiaFigures, MiaSummary, Rate};
-pub use neighbours::{KNearest, Metric, Neighbour, Points, SearchOptions, Space, Within, k_nearest, nearest, within};
 pub use outcome::{AttackOutcome, MIN_ATTEMPTS, OutcomeFigures, Share, Tally};
 pub use privacy_report::{Finding, Release, ReportParams, Verdict, privacy_report};
 pub use singling_out::{Condition, Matcher, Op, Predicate, SinglingOutMode, SinglingOutParams, rescaled, singling_out};
-pub use statistics::{
-    Bootstrap, BootstrapMethod, Estimate, Guesses, Risk, SkewNormal, SplitBound, SuccessRate, beta_cdf, beta_quantile,
-    bonferroni, clopper_pearson, epsilon_lower_bound, epsilon_of_mu, evidence_of, fisher_exact, holm,
-    hypergeometric_tail, mcnemar_exact, mu_lower_bound, newcombe, normal_cdf, normal_p_value, normal_quantile,
-    residual_risk, share_p_value, wilson,
-};
 pub use targets::{common_rows, common_rows_note, draw_targets, score_units, split_reference};
 pub use vulnerability::{vulnerability, vulnerability_deciles};

@@ -1,9 +1,8 @@
 //! Figures of a membership inference attack over all its targets.
 
 use lookalike_core::{Error, Result};
+use lookalike_learners::{Guesses, Roc, SplitBound, epsilon_by_split, sorted_keys};
 use rayon::prelude::*;
-
-use crate::statistics::{Guesses, Roc, SplitBound, epsilon_by_split};
 
 /// Confidence of `epsilon_lower` is 1 less this.
 const ALPHA: f64 = 0.05;
@@ -217,16 +216,7 @@ pub(crate) fn thousands(n: u64) -> String {
     text
 }
 
-/// Scores as integers in the same order, ascending.
-pub(crate) fn sorted_keys(scores: &[f64]) -> Vec<u64> {
-    let key = |score: &f64| {
-        let bits = (score + 0.0).to_bits(); // -0.0 and 0.0 are one score
-        if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
-    };
-    let mut keys: Vec<u64> = scores.iter().map(key).collect();
-    keys.par_sort_unstable();
-    keys
-}
-
+#[cfg(test)]
+mod audit_tests;
 #[cfg(test)]
 mod tests;

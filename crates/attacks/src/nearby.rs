@@ -4,9 +4,8 @@
 //! attacks on combinations of columns depend on the rule, so ties are kept, and chance decides among them.
 
 use lookalike_core::{Frame, Job, Result, Values};
+use lookalike_learners::{Metric, SearchOptions, Space, k_nearest, nearest};
 use rayon::prelude::*;
-
-use crate::neighbours::{Metric, SearchOptions, Space, k_nearest, nearest};
 
 /// Rows of equal content.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What an attack on those a table was made from comes to, beside the same attack on others and beside guessing.
 
-use crate::statistics::{Risk, SuccessRate, newcombe, residual_risk, wilson};
+use lookalike_learners::{Risk, SuccessRate, newcombe, residual_risk, wilson};
 
 /// Attempts of an attack, and how many succeeded. Successes need not be whole: where several guesses are equally good,
 /// the share of right ones counts.

@@ -42,6 +42,10 @@ impl Writer {
         items.iter().for_each(|item| each(self, item));
     }
 
+    pub fn text(&mut self, text: &str) {
+        self.list(text.as_bytes(), |w, b| w.bytes.push(*b));
+    }
+
     pub fn u32s(&mut self, items: &[u32]) {
         self.list(items, |w, v| w.u32(*v));
     }
@@ -60,6 +64,12 @@ impl Writer {
         self.u64(sum);
         self.bytes
     }
+}
+
+/// Bytes with the checksum that belongs to them, to try what damage behind it does.
+#[cfg(test)]
+pub(crate) fn sealed(bytes: Vec<u8>) -> Vec<u8> {
+    Writer { bytes }.finish()
 }
 
 /// FNV-1a: finds truncation and damage, keeps out no attacker.
@@ -127,6 +137,16 @@ impl<'a> Reader<'a> {
             return Err(truncated());
         }
         (0..length).map(|_| each(self)).collect()
+    }
+
+    pub fn text(&mut self) -> Result<String> {
+        let bytes = self.list(1, |r| Ok(r.take::<1>()?[0]))?;
+        String::from_utf8(bytes).map_err(|_| inconsistent())
+    }
+
+    /// Bytes not yet read.
+    pub fn left(&self) -> usize {
+        self.bytes.len()
     }
 
     pub fn u32s(&mut self) -> Result<Vec<u32>> {

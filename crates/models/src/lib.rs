@@ -35,13 +35,23 @@
 
 #![deny(missing_docs)]
 
+mod adversarial;
 mod alias;
+mod arf;
+mod bayes_net;
+mod cart;
 mod codec;
 mod copies;
+mod copy;
+mod ctgan;
 mod factor;
+mod flow;
+mod gan;
 mod gaussian;
 mod gaussian_copula;
+mod glow;
 mod independent;
+mod latents;
 mod linalg;
 mod marginal;
 mod modal;
@@ -49,10 +59,21 @@ mod model;
 mod nn;
 mod normal;
 mod prepare;
+mod realnvp;
 mod rows;
+mod runs;
+mod smote;
+mod stored;
+mod symbols;
 mod synthesizer;
+mod tabddpm;
+mod tablegan;
 mod tokens;
 mod transformer;
+mod tree;
+mod vae;
+mod vq_vae;
+mod wgan;
 
 pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;

@@ -3,7 +3,9 @@
 use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result, Stream, Values, closest, list_names};
 
 use crate::{
-    gaussian::Gaussian, gaussian_copula::GaussianCopula, independent::Independent, rows::Rows, transformer::Transformer,
+    arf::Arf, bayes_net::BayesNet, cart::Cart, copy::Copy, ctgan::Ctgan, gan::Gan, gaussian::Gaussian,
+    gaussian_copula::GaussianCopula, glow::Glow, independent::Independent, realnvp::RealNvp, rows::Rows, smote::Smote,
+    tabddpm::TabDdpm, tablegan::TableGan, transformer::Transformer, vae::Vae, vq_vae::VqVae, wgan::Wgan,
 };
 
 /// A kind of generator.
@@ -80,7 +82,26 @@ pub struct FitReport {
 }
 
 /// Every generator.
-pub static MODELS: &[&dyn Model] = &[&Independent, &Gaussian, &GaussianCopula, &Transformer];
+pub static MODELS: &[&dyn Model] = &[
+    &Independent,
+    &Gaussian,
+    &GaussianCopula,
+    &BayesNet,
+    &Cart,
+    &Arf,
+    &Vae,
+    &VqVae,
+    &Gan,
+    &Wgan,
+    &Ctgan,
+    &TableGan,
+    &RealNvp,
+    &Glow,
+    &TabDdpm,
+    &Transformer,
+    &Smote,
+    &Copy,
+];
 
 /// Name of the model that 'auto' stands for.
 pub const DEFAULT: &str = "gaussian_copula";

@@ -1,5 +1,12 @@
 //! What is taken out of the rows before any model sees them, and put right afterwards.
 
+mod constraints;
+mod determined;
+mod fixed;
+mod levels;
+mod order;
+mod structure;
+
 use std::sync::Arc;
 
 use lookalike_core::{
@@ -8,6 +15,7 @@ use lookalike_core::{
 use rayon::prelude::*;
 
 use crate::alias::Alias;
+pub(crate) use structure::Structure;
 
 /// From a model's values of one column to values of the input's column.
 pub(crate) enum Restore {

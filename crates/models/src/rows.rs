@@ -132,3 +132,29 @@ pub(crate) fn persons(rows: impl ExactSizeIterator<Item = u32>, units: Option<&U
         }
     }
 }
+
+/// Rows of nullable columns without names, for tests. A category has as many labels as its codes ask for.
+#[cfg(test)]
+pub(crate) fn test_rows(columns: Vec<Values>, units: Option<Units>, min_persons: u32) -> FrameRows {
+    use arrow::datatypes::{DataType, Field};
+    use lookalike_core::{CategoryDomain, Domain, MISSING, NumberDomain, NumberKind};
+    use std::sync::Arc;
+
+    let rows = columns.iter().find_map(|v| v.numbers().map(<[f64]>::len).or(v.codes().map(<[u32]>::len)));
+    let column = |values: Values| {
+        let (domain, data_type) = match &values {
+            Values::Code(codes) => {
+                let size = codes.iter().filter(|&&c| c != MISSING).max().map_or(0, |c| c + 1);
+                let labels = (0..size).map(|c| format!("{c:06}")).collect();
+                (Domain::Category(Arc::new(CategoryDomain { labels })), DataType::Utf8)
+            }
+            _ => {
+                let kind = NumberKind::Float { decimals: None, bits: 64 };
+                (Domain::Number(NumberDomain { kind, min: f64::MIN, max: f64::MAX }), DataType::Float64)
+            }
+        };
+        Column { field: Arc::new(Field::new("c", data_type, true)), domain, values }
+    };
+    let columns = columns.into_iter().map(column).collect();
+    FrameRows::new(Frame::new(rows.unwrap_or(0), columns, units), min_persons)
+}

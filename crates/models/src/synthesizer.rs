@@ -4,7 +4,7 @@ use lookalike_core::{Column, Error, Frame, Job, Options, Reservation, Result, Ro
 
 use crate::copies::CopyFilter;
 use crate::model::{FitReport, Fitted, Model, model};
-use crate::prepare::{Restore, prepare};
+use crate::prepare::{Restore, Structure, prepare};
 use crate::rows::FrameRows;
 
 /// Arguments of a synthesis, apart from the model's own options.
@@ -20,12 +20,24 @@ pub struct SynthesizeParams {
     pub min_category_count: u32,
     /// Whether rows equal to a training row on all columns but identifiers are drawn again.
     pub filter_copies: bool,
+    /// Rules that every row keeps: `'start <= stop'`, `'start < stop'`, `'age >= 18'`, `'fixed(city, zip)'`.
+    pub constraints: Vec<String>,
+    /// Whether columns that determine each other, and columns that are never above others, are looked for and kept so.
+    pub detect_structure: bool,
 }
 
 impl Default for SynthesizeParams {
-    /// `auto`, as many rows as the input, seed 0, five persons, no copies.
+    /// `auto`, as many rows as the input, seed 0, five persons, no copies, structure as it is found.
     fn default() -> Self {
-        Self { model: "auto".into(), rows: None, seed: 0, min_category_count: 5, filter_copies: true }
+        Self {
+            model: "auto".into(),
+            rows: None,
+            seed: 0,
+            min_category_count: 5,
+            filter_copies: true,
+            constraints: vec![],
+            detect_structure: true,
+        }
     }
 }
 
@@ -38,11 +50,16 @@ impl Default for SynthesizeParams {
 ///   replaced by evenly spaced ones of the same mean, the highest likewise (on each side a quarter of the persons at most),
 ///   and generated values stay inside what is left of the observed range.
 /// - Numbers leave on the column's grid ([`lookalike_core::NumberDomain::snap`]); missing values occur in columns that had some.
+/// - A column that another determines, and one that is never below another, are left out of what the model learns and come from
+///   those others ([`SynthesizeParams::detect_structure`]); so do columns of constraints. Rows that still break a constraint
+///   are drawn again.
 /// - With `filter_copies`, a row equal to a training row on all columns but identifiers is drawn again from its block's stream.
 pub struct Synthesizer {
     model: &'static dyn Model,
     fitted: Box<dyn Fitted>,
     columns: Vec<Column>,
+    structure: Structure,
+    /// By column of the model.
     restore: Vec<Restore>,
     copies: Option<CopyFilter>,
     streams: Streams,
@@ -71,8 +88,8 @@ impl Synthesizer {
     /// the rows.
     ///
     /// # Errors
-    /// An unknown model (argument); no rows, or a NOT NULL column without a category frequent enough (data); memory;
-    /// cancellation.
+    /// An unknown model, constraints that cannot be read or contradict each other (argument); no rows, rows that break a
+    /// constraint, or a NOT NULL column without a category frequent enough (data); memory; cancellation.
     pub fn fit(frame: Frame, params: SynthesizeParams, options: &Options, job: &Job) -> Result<Self> {
         let model = model(&params.model)?;
         if frame.rows() == 0 {
@@ -87,12 +104,16 @@ impl Synthesizer {
         let comparable = columns.iter().any(|c| c.role() != Role::Identifier);
         let copies = (params.filter_copies && comparable).then(|| CopyFilter::new(&frame, job)).transpose()?;
         job.check()?;
-        let (prepared, restore) = prepare(&frame, params.min_category_count)?;
+        let min_persons = params.min_category_count;
+        let (frame, structure) = Structure::fit(frame, &params.constraints, params.detect_structure, min_persons, job)?;
+        job.check()?;
+        let (prepared, restore) = prepare(&frame, min_persons)?;
         drop(frame);
         let rows_in = FrameRows::new(prepared, params.min_category_count);
         let fitted = model.fit(&rows_in, options, params.seed, job)?;
         let streams = Streams::new(params.seed, "sample");
-        Ok(Self { model, fitted, columns, restore, copies, streams, rows: params.rows.unwrap_or(rows as u64) })
+        let rows = params.rows.unwrap_or(rows as u64);
+        Ok(Self { model, fitted, columns, structure, restore, copies, streams, rows })
     }
 
     /// The model.
@@ -113,6 +134,11 @@ impl Synthesizer {
     /// Fields and domains of the input, to decode blocks with.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// What is kept between columns whatever the model, a sentence each, such as `'zip' determines 'city'`.
+    pub fn structure(&self) -> Vec<String> {
+        self.structure.describe()
     }
 
     /// Rows to generate.
@@ -165,13 +191,20 @@ impl Synthesizer {
     }
 
     /// The logarithm of the density of each row under the model, [`Fitted::log_likelihood`], of rows encoded together with the
-    /// input. Rare categories count as the one that stands for them all; copies are not left out. `None` where the model
+    /// input. Rare categories count as the one that stands for them all; copies are not left out, nor is the density divided by the
+    /// share of the rows that keep the constraints. Minus infinity for rows that break what generated rows always keep. `None` where the model
     /// has no density in closed form.
     pub fn log_likelihood(&self, rows: &Frame, job: &Job) -> Result<Option<Vec<f64>>> {
         let _memory = job.reserve(rows.memory(), "rows to find the likelihood of")?;
-        let columns = rows.columns().iter().zip(&self.restore);
-        let columns = columns.map(|(c, restore)| Column { values: restore.undo(&c.values), ..c.without_values() });
-        self.fitted.log_likelihood(&Frame::new(rows.rows(), columns.collect(), None))
+        if !self.structure.has_density() {
+            return Ok(None);
+        }
+        let values: Vec<&Values> = rows.columns().iter().map(|c| &c.values).collect();
+        let (model, added) = self.structure.undo(&values, rows.rows());
+        let columns = self.structure.model_columns().into_iter().zip(model).zip(&self.restore);
+        let columns = columns.map(|((c, values), restore)| Column { values: restore.undo(&values), ..c });
+        let logs = self.fitted.log_likelihood(&Frame::new(rows.rows(), columns.collect(), None))?;
+        Ok(logs.map(|logs| logs.into_iter().zip(added).map(|(log, added)| log + added).collect()))
     }
 
     /// The first `rows` rows of block `b`.
@@ -179,26 +212,31 @@ impl Synthesizer {
         job.check()?;
         let mut rng = self.streams.block(b);
         let mut values = self.draw(rows, &mut rng)?;
-        if let Some(filter) = &self.copies {
-            self.replace_copies(filter, &mut values, rows, &mut rng, job)?;
-        }
+        self.replace_refused(&mut values, rows, &mut rng, job)?;
         Ok(values)
     }
 
     fn draw(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
         let values = self.fitted.sample(rows, rng)?;
-        Ok(self.restore.iter().zip(values).map(|(restore, values)| restore.apply(values, rng)).collect())
+        let values = self.restore.iter().zip(values).map(|(restore, values)| restore.apply(values, rng)).collect();
+        Ok(self.structure.apply(values, rows, rng))
     }
 
-    fn replace_copies(
-        &self,
-        filter: &CopyFilter,
-        values: &mut [Values],
-        rows: usize,
-        rng: &mut Stream,
-        job: &Job,
-    ) -> Result<()> {
-        let mut open = filter.copies(values, rows);
+    /// Rows that may not come out: copies of training rows, and rows that break a constraint; in ascending order.
+    fn refused(&self, values: &[Values], rows: usize) -> Vec<usize> {
+        let copies = self.copies.as_ref().map_or(vec![], |filter| filter.copies(values, rows));
+        let broken = self.structure.broken(values);
+        if broken.is_empty() {
+            return copies;
+        }
+        let mut all = [copies, broken].concat();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    fn replace_refused(&self, values: &mut [Values], rows: usize, rng: &mut Stream, job: &Job) -> Result<()> {
+        let mut open = self.refused(values, rows);
         for _ in 0..MAX_ROUNDS {
             if open.is_empty() {
                 return Ok(());
@@ -207,7 +245,7 @@ impl Synthesizer {
             // Twice as many as needed: most rounds then are the last.
             let tries = (open.len() * 2).clamp(64, Self::BLOCK_ROWS);
             let fresh = self.draw(tries, rng)?;
-            let mut bad = filter.copies(&fresh, tries).into_iter().peekable();
+            let mut bad = self.refused(&fresh, tries).into_iter().peekable();
             for row in 0..tries {
                 if bad.next_if_eq(&row).is_some() {
                     continue;
@@ -224,6 +262,14 @@ impl Synthesizer {
         }
         if open.is_empty() {
             return Ok(());
+        }
+        let broken = self.structure.broken(values).len();
+        if broken > 0 {
+            let rules = self.structure.constraints().iter().map(|c| format!("'{c}'")).collect::<Vec<_>>().join(", ");
+            return Err(Error::data(format!(
+                "constraints: {broken} of {rows} generated rows still break {rules} after {MAX_ROUNDS} rounds of fresh draws: the \
+                 model makes too few rows that keep them; leave out constraints, or take another model"
+            )));
         }
         Err(Error::data(format!(
             "filter_copies: {} of {rows} generated rows still equal a training row after {MAX_ROUNDS} rounds of fresh draws: the \

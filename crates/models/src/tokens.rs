@@ -10,7 +10,7 @@ use crate::codec::{Reader, Writer, ensure, inconsistent};
 use crate::marginal::{Marginal, NO_PIECE};
 use crate::rows::Table;
 pub(crate) use grouping::{Grouping, merge};
-use similarity::{Bins, order_by_profile};
+pub(crate) use similarity::{Bins, order_by_profile};
 
 /// The token of a value that training rows never had: NULL where there was none, a category without rows.
 /// [`Tokens::sizes`] excludes it.

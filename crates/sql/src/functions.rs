@@ -15,11 +15,13 @@ mod listings;
 mod mia_score;
 mod overlap;
 mod privacy_report;
+mod quality_report;
 mod released;
 mod risk;
 mod singling_out;
 mod synthesize;
 mod trainer;
+mod utility_report;
 mod vulnerable_records;
 
 use crate::function::TableFunction;
@@ -27,6 +29,8 @@ use crate::function::TableFunction;
 /// Every table function, in the order of the reference.
 pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &synthesize::Synthesize,
+    &quality_report::QualityReport,
+    &utility_report::UtilityReport,
     &k_anonymize::KAnonymize,
     &hierarchy::HierarchyTable,
     &anonymity_report::AnonymityReport,

@@ -1,10 +1,10 @@
 //! What boosted trees say that learned the secret from the synthetic rows.
 
 use lookalike_core::{Error, Frame, Job, MISSING, Result, Values};
+use lookalike_learners::{BoostedParams, Features, Target, boosted};
 use rayon::prelude::*;
 
 use super::guess::Secret;
-use crate::learners::{BoostedParams, Features, Target, boosted};
 use crate::outcome::{AttackOutcome, Tally};
 use crate::targets::tally;
 

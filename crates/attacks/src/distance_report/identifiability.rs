@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lookalike_core::{Frame, Job, Result, Values};
+use lookalike_learners::Bootstrap;
 use rayon::prelude::*;
 
 use super::measure::{by_person, mean, share_estimate, sorted, standard_error};
 use super::{DistanceFigure, NO_HOLDOUT, Side, Tables};
-use crate::statistics::Bootstrap;
 use crate::{Metric, normal_p_value};
 
 pub(super) fn figures(tables: &Tables<'_>, job: &Job) -> Result<Vec<DistanceFigure>> {

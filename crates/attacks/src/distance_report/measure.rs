@@ -1,8 +1,8 @@
 //! Figures of one value a row, with intervals over rows or persons.
 
 use lookalike_core::{Job, Result};
+use lookalike_learners::{Bootstrap, Estimate, binomial_sf, wilson};
 
-use crate::statistics::{Bootstrap, Estimate, binomial_sf, wilson};
 use crate::{Points, normal_quantile};
 
 const CONFIDENCE: f64 = 0.95;

@@ -1,13 +1,13 @@
 //! How much likelier synthetic rows near a target become once the target joins the population.
 
 use lookalike_core::{Frame, Job, Options, ParamSpec, Result};
+use lookalike_learners::log_sum_exp;
 
 use rayon::prelude::*;
 
 use super::{Attack, Evidence, K, neighbours, space};
 use crate::Metric;
 use crate::kde::Density;
-use crate::learners::log_sum_exp;
 
 /// Score: the sum over the k synthetic rows y nearest to the target x of log p_{R+x}(y) - log p_R(y), with kernel densities
 /// of the reference rows without and with the target. The bandwidth stays, so that p_{R+x}(y) is

@@ -1,6 +1,6 @@
 //! Which sets of synthetic rows were made with a target, judged by features of the sets.
 
-use crate::learners::dual_logistic;
+use lookalike_learners::dual_logistic;
 
 /// Features of the sets that shadow generators made, and of the set under attack.
 ///

@@ -1,10 +1,9 @@
 //! Membership inference by every attack that was chosen, over all targets and over those that lie farthest from others.
 
 use lookalike_core::{Frame, Job, Result};
+use lookalike_learners::{Auc, Roc, normal_quantile, sorted_keys};
 
 use super::{Finding, ReportParams, Targets, measured};
-use crate::mia::sorted_keys;
-use crate::statistics::{Auc, Roc, normal_quantile};
 use crate::{Attack, Evidence, score_units, vulnerability, vulnerability_deciles};
 
 const HOLDS_SYNTHETIC: &str = "holds the synthetic rows";

@@ -1,30 +1,11 @@
-use std::sync::Arc;
-
-use arrow::datatypes::{DataType, Field};
-use lookalike_core::{CategoryDomain, Column, Domain, Frame, NumberDomain, NumberKind, standard_normal};
+use lookalike_core::standard_normal;
 
 use super::*;
 use crate::codec::reseal;
-use crate::rows::FrameRows;
+use crate::rows::test_rows;
 
 fn table(columns: Vec<Values>) -> Table {
-    let rows = columns.iter().find_map(|v| v.numbers().map(<[f64]>::len).or(v.codes().map(<[u32]>::len))).unwrap();
-    let column = |values: Values| {
-        let (domain, data_type) = match &values {
-            Values::Code(codes) => {
-                let size = codes.iter().filter(|&&c| c != MISSING).max().map_or(0, |c| c + 1);
-                let labels = (0..size).map(|c| format!("{c:06}")).collect();
-                (Domain::Category(Arc::new(CategoryDomain { labels })), DataType::Utf8)
-            }
-            _ => {
-                let kind = NumberKind::Float { decimals: None, bits: 64 };
-                (Domain::Number(NumberDomain { kind, min: f64::MIN, max: f64::MAX }), DataType::Float64)
-            }
-        };
-        Column { field: Arc::new(Field::new("c", data_type, true)), domain, values }
-    };
-    let frame = Frame::new(rows, columns.into_iter().map(column).collect(), None);
-    Table::collect(&FrameRows::new(frame, 5), &Job::unbounded()).unwrap()
+    Table::collect(&test_rows(columns, None, 5), &Job::unbounded()).unwrap()
 }
 
 /// Two modes with NULLs, three values in four zero, crowded and few categories, heavy tails, few values, nothing, an identifier.

@@ -103,6 +103,19 @@ fn gathered_rows() {
 }
 
 #[test]
+fn joined_inputs() {
+    let (mut params, mut rng) = (Params::new(), rng());
+    let (x, y) = (params.normal(3, 2, 1.0, &mut rng), params.normal(3, 4, 1.0, &mut rng));
+    let (w, b) = (params.normal(8, 3, 1.0, &mut rng), params.normal(1, 3, 1.0, &mut rng));
+    check(&params, |t| {
+        let (x, y) = (t.param(x), t.param(y));
+        let hot = (vec![1, u32::MAX, 0], 1, w.part(6, 2));
+        let y = t.joined(&[(x, w.part(0, 2)), (y, w.part(2, 4))], Some(hot), Some(b), Activation::Tanh);
+        mixed(t, y)
+    });
+}
+
+#[test]
 fn a_gathered_layer_is_the_dense_one_on_one_hot_rows() {
     let (mut params, mut rng) = (Params::<f64>::new(), rng());
     let (w, b) = (params.normal(5, 3, 1.0, &mut rng), params.normal(1, 3, 1.0, &mut rng));
@@ -156,6 +169,43 @@ fn softmax_and_cross_entropy() {
     check(&params, |t| {
         let x = t.param(x);
         let y = t.cross_entropy(x, blocks.clone(), vec![1, 0, u32::MAX, 3, 0, 2]);
+        mixed(t, y)
+    });
+}
+
+#[test]
+fn soft_choices() {
+    let (mut params, mut rng) = (Params::new(), rng());
+    let x = params.normal(3, 7, 1.0, &mut rng);
+    let blocks = vec![Block { start: 1, size: 2 }, Block { start: 4, size: 3 }];
+    let noise: Vec<f64> = (0..21).map(|i| f64::from(i * 5 % 7) * 0.3).collect();
+    check(&params, |t| {
+        let x = t.param(x);
+        let y = t.soft_choices(x, blocks.clone(), noise.clone(), 0.6);
+        mixed(t, y)
+    });
+    // What it is made of: tanh, and softmax of shifted logits.
+    let mut pool = Pool::new();
+    let mut t = Tape::forward(&params, &mut pool);
+    let x = t.param(x);
+    let y = t.soft_choices(x, blocks.clone(), noise.clone(), 0.6);
+    let shift = t.constant(3, 7, |s| s.copy_from_slice(&noise));
+    let z = t.add(x, shift);
+    let z = t.affine(z, 1.0 / 0.6, 0.0);
+    let (z, h) = (t.softmax(z, blocks), t.tanh(x));
+    for (i, y) in t.value(y).data.iter().enumerate() {
+        let expected = if [0, 3].contains(&(i % 7)) { t.value(h).data[i] } else { t.value(z).data[i] };
+        assert!((y - expected).abs() < 1e-12, "{i}: {y} {expected}");
+    }
+}
+
+#[test]
+fn norms_of_rows() {
+    let (mut params, mut rng) = (Params::new(), rng());
+    let x = params.normal(3, 37, 1.0, &mut rng);
+    check(&params, |t| {
+        let x = t.param(x);
+        let y = t.norms(x);
         mixed(t, y)
     });
 }

@@ -110,6 +110,41 @@ impl<T: Real> Tape<'_, T> {
         })
     }
 
+    /// act(x1 w1 + x2 w2 + ... + rows of w + b): a dense layer on inputs that lie apart, so that nothing is copied to lie side by
+    /// side. `hot`, as in [`Tape::gather`], are the ones of a one-hot input: the rows of `w` by record, and how many a record.
+    pub fn joined(
+        &mut self,
+        parts: &[(Var, Weight)],
+        hot: Option<(Vec<u32>, usize, Weight)>,
+        b: Option<Weight>,
+        act: Activation,
+    ) -> Var {
+        let rows = self.value(parts[0].0).rows;
+        let mut y = self.dirty(rows, parts[0].1.cols);
+        self.start(&mut y, b);
+        if let Some((hot, ones, w)) = &hot {
+            add_rows(&mut y, hot, *ones, self.weight(*w));
+        }
+        for (x, w) in parts {
+            product(&mut y.data, [rows, w.cols, w.rows], (&self.value(*x).data, false), (self.weight(*w), false), true);
+        }
+        act.apply(&mut y.data);
+        let (out, parts) = (self.next(), parts.to_vec());
+        self.push(y, true, move |mut g, sweep| {
+            act.back(&mut g.data, &sweep.values[out.0].data);
+            if let Some(b) = b {
+                add_column_sums(&mut sweep.weights[b.range()], &g);
+            }
+            if let Some((hot, ones, w)) = hot {
+                add_to_rows(&mut sweep.weights[w.range()], &hot, ones, &g);
+            }
+            for (x, w) in parts {
+                dense_back_part(x, w, &g, sweep);
+            }
+            sweep.give(g);
+        })
+    }
+
     /// x w^T: what carries a gradient from the outputs of a dense layer to its inputs.
     pub fn dense_transposed(&mut self, x: Var, w: Weight) -> Var {
         let rows = self.value(x).rows;
@@ -159,16 +194,17 @@ impl<T: Real> Tape<'_, T> {
         let mut y = self.dirty(rows, w.cols);
         self.start(&mut y, b);
         let weight = self.weight(w);
-        for (r, y) in y.data.chunks_exact_mut(w.cols).enumerate() {
-            for &h in hot[r * ones..][..ones].iter().filter(|h| **h != u32::MAX) {
-                add(y, &weight[h as usize * w.cols..][..w.cols]);
-            }
-            if let Some((s, at)) = &scalars {
-                for (&x, &at) in self.value(*s).row(r).iter().zip(at) {
-                    let row = &weight[at as usize * w.cols..][..w.cols];
-                    wide(|| y.iter_mut().zip(row).for_each(|(y, w)| *y += x * *w));
+        add_rows(&mut y, &hot, ones, weight);
+        if let Some((s, at)) = &scalars {
+            let scalars = &self.value(*s).data;
+            wide(|| {
+                for (y, s) in y.data.chunks_exact_mut(w.cols).zip(scalars.chunks_exact(at.len().max(1))) {
+                    for (&x, &at) in s.iter().zip(at) {
+                        let row = &weight[at as usize * w.cols..][..w.cols];
+                        y.iter_mut().zip(row).for_each(|(y, w)| *y += x * *w);
+                    }
                 }
-            }
+            });
         }
         act.apply(&mut y.data);
         let out = self.next();
@@ -178,16 +214,17 @@ impl<T: Real> Tape<'_, T> {
                 add_column_sums(&mut sweep.weights[b.range()], &g);
             }
             let into = &mut sweep.weights[w.range()];
-            for (r, g) in g.data.chunks_exact(w.cols).enumerate() {
-                for &h in hot[r * ones..][..ones].iter().filter(|h| **h != u32::MAX) {
-                    add(&mut into[h as usize * w.cols..][..w.cols], g);
-                }
-                if let Some((s, at)) = &scalars {
-                    for (&x, &at) in sweep.values[s.0].row(r).iter().zip(at) {
-                        let row = &mut into[at as usize * w.cols..][..w.cols];
-                        wide(|| row.iter_mut().zip(g).for_each(|(w, g)| *w += x * *g));
+            add_to_rows(into, &hot, ones, &g);
+            if let Some((s, at)) = &scalars {
+                let scalars = &sweep.values[s.0].data;
+                wide(|| {
+                    for (g, s) in g.data.chunks_exact(w.cols).zip(scalars.chunks_exact(at.len().max(1))) {
+                        for (&x, &at) in s.iter().zip(at) {
+                            let row = &mut into[at as usize * w.cols..][..w.cols];
+                            row.iter_mut().zip(g).for_each(|(w, g)| *w += x * *g);
+                        }
                     }
-                }
+                });
             }
             if let Some((s, at)) = scalars.filter(|(s, _)| sweep.needs(*s)) {
                 let mut gs = sweep.dirty(rows, at.len());
@@ -278,6 +315,12 @@ pub(super) fn dense_back<T: Real>(x: Var, w: Weight, b: Option<Weight>, g: Mat<T
     if let Some(b) = b {
         add_column_sums(&mut sweep.weights[b.range()], &g);
     }
+    dense_back_part(x, w, &g, sweep);
+    sweep.give(g);
+}
+
+/// From the gradient of x w + ... to those of x and w.
+fn dense_back_part<T: Real>(x: Var, w: Weight, g: &Mat<T>, sweep: &mut Sweep<T>) {
     let input = &sweep.values[x.0];
     let rows = input.rows;
     product(&mut sweep.weights[w.range()], [w.rows, w.cols, rows], (&input.data, true), (&g.data, false), true);
@@ -286,5 +329,28 @@ pub(super) fn dense_back<T: Real>(x: Var, w: Weight, b: Option<Weight>, g: Mat<T
         product(&mut gx.data, [rows, w.rows, w.cols], (&g.data, false), (sweep.params.get(w), true), false);
         sweep.add(x, gx);
     }
-    sweep.give(g);
+}
+
+/// Adds to row r of `y` the rows `hot[r * ones..][..ones]` of w.
+fn add_rows<T: Real>(y: &mut Mat<T>, hot: &[u32], ones: usize, w: &[T]) {
+    let cols = y.cols;
+    wide(|| {
+        for (y, hot) in y.data.chunks_exact_mut(cols).zip(hot.chunks_exact(ones.max(1))) {
+            for &h in hot.iter().filter(|h| **h != u32::MAX) {
+                y.iter_mut().zip(&w[h as usize * cols..][..cols]).for_each(|(y, w)| *y += *w);
+            }
+        }
+    });
+}
+
+/// The way back: adds row r of `g` to the rows `hot[r * ones..][..ones]` of the gradient of w.
+fn add_to_rows<T: Real>(w: &mut [T], hot: &[u32], ones: usize, g: &Mat<T>) {
+    let cols = g.cols;
+    wide(|| {
+        for (g, hot) in g.data.chunks_exact(cols).zip(hot.chunks_exact(ones.max(1))) {
+            for &h in hot.iter().filter(|h| **h != u32::MAX) {
+                w[h as usize * cols..][..cols].iter_mut().zip(g).for_each(|(w, g)| *w += *g);
+            }
+        }
+    });
 }

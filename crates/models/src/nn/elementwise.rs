@@ -142,6 +142,25 @@ impl<T: Real> Tape<'_, T> {
         })
     }
 
+    /// Each row's Euclidean norm, a column. The slope at a row of zeros is zero.
+    pub fn norms(&mut self, x: Var) -> Var {
+        let (rows, cols) = (self.value(x).rows, self.value(x).cols);
+        let mut y = self.dirty(rows, 1);
+        let input = self.value(x);
+        y.data.iter_mut().enumerate().for_each(|(r, y)| *y = sum_of_squares(input.row(r)).sqrt());
+        let (out, needed) = (self.next(), self.needs(x));
+        self.push(y, needed, move |g, sweep| {
+            let mut gx = sweep.dirty(rows, cols);
+            let (xs, norms) = (&sweep.values[x.0], &sweep.values[out.0].data);
+            for (r, gx) in gx.data.chunks_exact_mut(cols.max(1)).enumerate() {
+                let factor = if norms[r] > T::ZERO { g.data[r] / norms[r] } else { T::ZERO };
+                wide(|| gx.iter_mut().zip(xs.row(r)).for_each(|(gx, x)| *gx = factor * *x));
+            }
+            sweep.give(g);
+            sweep.add(x, gx);
+        })
+    }
+
     /// Each column's sum, a row.
     pub fn column_sums(&mut self, x: Var) -> Var {
         let (rows, cols) = (self.value(x).rows, self.value(x).cols);
@@ -240,4 +259,12 @@ impl<T: Real> Tape<'_, T> {
             sweep.add(x, gx);
         })
     }
+}
+
+/// In sixteen sums side by side, then one: the order is fixed, and vector units can follow it.
+fn sum_of_squares<T: Real>(x: &[T]) -> T {
+    let mut sums = [T::ZERO; 16];
+    let (chunks, rest) = x.as_chunks::<16>();
+    wide(|| chunks.iter().for_each(|x| sums.iter_mut().zip(x).for_each(|(s, x)| *s += *x * *x)));
+    sums.into_iter().sum::<T>() + rest.iter().map(|x| *x * *x).sum::<T>()
 }

@@ -1,5 +1,8 @@
 //! Choices: softmax blocks and their cross entropy.
 
+use lookalike_core::Stream;
+use rand::RngCore;
+
 use super::real::wide;
 use super::{Real, Tape, Var};
 
@@ -39,6 +42,26 @@ pub(crate) fn exponentials<T: Real>(logits: &mut [T]) -> (T, T) {
     })
 }
 
+/// Standard Gumbel noise, -ln(-ln u) of uniforms of 23 bits: logits with it added have their largest where a draw from their softmax
+/// falls.
+pub(crate) fn gumbel(count: usize, rng: &mut Stream) -> Vec<f32> {
+    let mut bytes = vec![0u8; count * 4];
+    rng.fill_bytes(&mut bytes);
+    let mut noise = vec![0f32; count];
+    wide(|| {
+        for (x, b) in noise.iter_mut().zip(bytes.as_chunks::<4>().0) {
+            let u = ((u32::from_le_bytes(*b) >> 9) as f32 + 0.5) * (1.0 / 8_388_608.0);
+            *x = -Real::ln(-Real::ln(u));
+        }
+    });
+    noise
+}
+
+/// The columns outside any block.
+fn outside(blocks: &[Block], cols: usize) -> Vec<usize> {
+    (0..cols).filter(|c| !blocks.iter().any(|b| (b.start..b.start + b.size).contains(c))).collect()
+}
+
 impl<T: Real> Tape<'_, T> {
     /// Probabilities from logits within each block; columns outside any block stay what they are.
     pub fn softmax(&mut self, x: Var, blocks: Vec<Block>) -> Var {
@@ -60,6 +83,53 @@ impl<T: Real> Tape<'_, T> {
                     wide(|| g.iter_mut().zip(y).for_each(|(g, y)| *g = *y * (*g - mean)));
                 }
             }
+            sweep.add(x, g);
+        })
+    }
+
+    /// What a generator of rows ends with: tanh of the columns outside any block, and within each block the softmax of
+    /// (x + noise) / `temperature`. With Gumbel noise that is nearly a draw from the softmax of x (Jang, Gu & Poole 2017). Blocks are
+    /// in order; `noise` has the shape of x.
+    pub fn soft_choices(&mut self, x: Var, blocks: Vec<Block>, noise: Vec<T>, temperature: f64) -> Var {
+        let (rows, cols) = (self.value(x).rows, self.value(x).cols);
+        let sharpness = T::of(1.0 / temperature);
+        // Exponentials of whole rows at once: a scalar's tanh is made from that of twice its negative size.
+        let outside = outside(&blocks, cols);
+        let mut y = self.dirty(rows, cols);
+        let input = &self.value(x).data;
+        wide(|| {
+            for ((y, x), noise) in
+                y.data.chunks_exact_mut(cols).zip(input.chunks_exact(cols)).zip(noise.chunks_exact(cols))
+            {
+                y.iter_mut().zip(x.iter().zip(noise)).for_each(|(y, (x, n))| *y = (*x + *n) * sharpness);
+                for b in &blocks {
+                    let logits = &mut y[b.start..b.start + b.size];
+                    let top = logits.iter().copied().reduce(|a, b| a.at_least(b)).unwrap_or(T::ZERO);
+                    logits.iter_mut().for_each(|y| *y = *y - top);
+                }
+                outside.iter().for_each(|&c| y[c] = x[c] + x[c]);
+                y.iter_mut().for_each(|y| *y = y.exp());
+                for b in &blocks {
+                    let p = &mut y[b.start..b.start + b.size];
+                    let scale = T::ONE / p.iter().copied().sum::<T>();
+                    p.iter_mut().for_each(|p| *p *= scale);
+                }
+                outside.iter().for_each(|&c| y[c] = T::ONE - T::of(2.0) / (y[c] + T::ONE));
+            }
+        });
+        let (out, needed) = (self.next(), self.needs(x));
+        self.push(y, needed, move |mut g, sweep| {
+            let y = &sweep.values[out.0].data;
+            wide(|| {
+                for (g, y) in g.data.chunks_exact_mut(cols).zip(y.chunks_exact(cols)) {
+                    for b in &blocks {
+                        let (g, y) = (&mut g[b.start..b.start + b.size], &y[b.start..b.start + b.size]);
+                        let mean: T = g.iter().zip(y).map(|(g, y)| *g * *y).sum();
+                        g.iter_mut().zip(y).for_each(|(g, y)| *g = *y * (*g - mean) * sharpness);
+                    }
+                    outside.iter().for_each(|&c| g[c] *= T::ONE - y[c] * y[c]);
+                }
+            });
             sweep.add(x, g);
         })
     }

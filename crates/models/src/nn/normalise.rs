@@ -1,5 +1,6 @@
 //! Normalisation over a row's columns and over a batch's rows.
 
+use super::real::wide;
 use super::tape::Mat;
 use super::{Real, Tape, Var, Weight};
 
@@ -24,28 +25,42 @@ impl<T: Real> Tape<'_, T> {
     pub fn batch_norm(&mut self, x: Var, gain: Weight, shift: Weight) -> (Var, Vec<(T, T)>) {
         let (rows, cols) = (self.value(x).rows, self.value(x).cols);
         let mut centred = self.dirty(rows, cols);
-        let mut scale = vec![];
-        let mut moments = vec![];
-        let mut column = vec![T::ZERO; rows];
-        for c in 0..cols {
-            let input = &self.value(x).data;
-            let mean = input.iter().skip(c).step_by(cols).copied().sum::<T>() * T::of(1.0 / rows.max(1) as f64);
-            let s = standardise(&mut column, input.iter().skip(c).step_by(cols).copied(), rows);
-            moments.push((mean, T::ONE / (s * s) - T::of(EPSILON)));
-            scale.push(s);
-            column.iter().enumerate().for_each(|(r, z)| centred.data[r * cols + c] = *z);
-        }
-        let y = self.gain_and_shift(x, centred, gain, shift, move |g, z, cols| {
-            let (mut gc, mut zc) = (vec![T::ZERO; rows], vec![T::ZERO; rows]);
-            for c in 0..cols {
-                for r in 0..rows {
-                    (gc[r], zc[r]) = (g[r * cols + c], z[r * cols + c]);
+        let input = &self.value(x).data;
+        let share = T::of(1.0 / rows.max(1) as f64);
+        let (mut mean, mut variance) = (vec![T::ZERO; cols], vec![T::ZERO; cols]);
+        wide(|| {
+            input.chunks_exact(cols).for_each(|x| mean.iter_mut().zip(x).for_each(|(m, x)| *m += *x));
+            mean.iter_mut().for_each(|m| *m *= share);
+            for (z, x) in centred.data.chunks_exact_mut(cols).zip(input.chunks_exact(cols)) {
+                for c in 0..cols {
+                    z[c] = x[c] - mean[c];
+                    variance[c] += z[c] * z[c];
                 }
-                through(&mut gc, &zc, scale[c], rows);
-                gc.iter().enumerate().for_each(|(r, v)| g[r * cols + c] = *v);
             }
         });
-        (y, moments)
+        variance.iter_mut().for_each(|v| *v *= share);
+        let scale: Vec<T> = variance.iter().map(|v| T::ONE / (*v + T::of(EPSILON)).sqrt()).collect();
+        wide(|| {
+            centred.data.chunks_exact_mut(cols).for_each(|z| z.iter_mut().zip(&scale).for_each(|(z, s)| *z *= *s));
+        });
+        let y = self.gain_and_shift(x, centred, gain, shift, move |g, z, cols| {
+            // `through` for all columns at once, row by row.
+            let (mut mean, mut along) = (vec![T::ZERO; cols], vec![T::ZERO; cols]);
+            wide(|| {
+                for (g, z) in g.chunks_exact(cols).zip(z.chunks_exact(cols)) {
+                    for c in 0..cols {
+                        mean[c] += g[c];
+                        along[c] += g[c] * z[c];
+                    }
+                }
+                for (g, z) in g.chunks_exact_mut(cols).zip(z.chunks_exact(cols)) {
+                    for c in 0..cols {
+                        g[c] = scale[c] * (g[c] - mean[c] * share - z[c] * (along[c] * share));
+                    }
+                }
+            });
+        });
+        (y, mean.into_iter().zip(variance).collect())
     }
 
     /// Batch normalisation with given means and variances: what it is after training.
@@ -77,21 +92,25 @@ impl<T: Real> Tape<'_, T> {
         let (rows, cols) = (z.rows, z.cols);
         let mut y = self.dirty(rows, cols);
         let (gains, shifts) = (self.weight(gain), self.weight(shift));
-        for (y, z) in y.data.chunks_exact_mut(cols).zip(z.data.chunks_exact(cols)) {
-            for c in 0..cols {
-                y[c] = z[c] * gains[c] + shifts[c];
+        wide(|| {
+            for (y, z) in y.data.chunks_exact_mut(cols).zip(z.data.chunks_exact(cols)) {
+                for c in 0..cols {
+                    y[c] = z[c] * gains[c] + shifts[c];
+                }
             }
-        }
+        });
         self.push(y, true, move |mut g, sweep| {
             super::dense::add_column_sums(&mut sweep.weights[shift.range()], &g);
             let gains = sweep.params.get(gain);
             let into = &mut sweep.weights[gain.range()];
-            for (g, z) in g.data.chunks_exact_mut(cols).zip(z.data.chunks_exact(cols)) {
-                for c in 0..cols {
-                    into[c] += g[c] * z[c];
-                    g[c] *= gains[c];
+            wide(|| {
+                for (g, z) in g.data.chunks_exact_mut(cols).zip(z.data.chunks_exact(cols)) {
+                    for c in 0..cols {
+                        into[c] += g[c] * z[c];
+                        g[c] *= gains[c];
+                    }
                 }
-            }
+            });
             back(&mut g.data, &z.data, cols);
             sweep.give(z);
             sweep.add(x, g);

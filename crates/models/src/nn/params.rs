@@ -17,6 +17,12 @@ impl Weight {
     pub(super) fn range(self) -> std::ops::Range<usize> {
         self.start..self.start + self.rows * self.cols
     }
+
+    /// So many of its rows from one on: the weights of some of a layer's inputs.
+    pub fn part(self, first: usize, rows: usize) -> Self {
+        debug_assert!(first + rows <= self.rows);
+        Self { start: self.start + first * self.cols, rows, cols: self.cols }
+    }
 }
 
 /// All weights of a network.

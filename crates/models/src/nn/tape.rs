@@ -260,11 +260,16 @@ pub(crate) struct Workers<T: Real = f32> {
 
 impl<T: Real> Workers<T> {
     pub fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::new((Pool::new(), vec![]))).collect() }
+        Self::of(SHARDS)
+    }
+
+    /// For another number of shards: fewer where weights are many and a batch is small.
+    pub fn of(shards: usize) -> Self {
+        Self { shards: (0..shards).map(|_| Mutex::new((Pool::new(), vec![]))).collect() }
     }
 }
 
-/// The gradient of a loss that is a sum over shards: `loss` records the part of shard `s` (0 to [`SHARDS`] - 1), already
+/// The gradient of a loss that is a sum over shards: `loss` records the part of shard `s` of the workers', already
 /// divided by the size of the whole batch; `gradient` is overwritten. Shards run in parallel and are added in order. Returns the
 /// loss and what else each shard said.
 pub(crate) fn gradient<T: Real, X: Send>(

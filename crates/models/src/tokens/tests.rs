@@ -1,35 +1,15 @@
-use std::sync::Arc;
-
-use arrow::datatypes::{DataType, Field};
-use lookalike_core::{CategoryDomain, Column, Frame, NumberDomain, NumberKind, Streams, Units, below, standard_normal};
+use lookalike_core::{Streams, Units, below, standard_normal};
 
 use super::grouping::NONE;
 use super::*;
 use crate::codec::reseal;
-use crate::rows::FrameRows;
+use crate::rows::test_rows;
 
 /// How many standard deviations a normal exceeds once in a million (two-sided).
 const SIGMAS: f64 = 4.9;
 
-fn column(values: Values) -> Column {
-    let (domain, data_type) = match &values {
-        Values::Code(codes) => {
-            let size = codes.iter().filter(|&&c| c != MISSING).max().map_or(0, |c| c + 1);
-            let labels = (0..size).map(|c| format!("{c:06}")).collect();
-            (Domain::Category(Arc::new(CategoryDomain { labels })), DataType::Utf8)
-        }
-        _ => {
-            let kind = NumberKind::Float { decimals: None, bits: 64 };
-            (Domain::Number(NumberDomain { kind, min: f64::MIN, max: f64::MAX }), DataType::Float64)
-        }
-    };
-    Column { field: Arc::new(Field::new("c", data_type, true)), domain, values }
-}
-
 fn table(columns: Vec<Values>, units: Option<Units>, min_persons: u32) -> Table {
-    let rows = columns.iter().find_map(|v| v.numbers().map(<[f64]>::len).or(v.codes().map(<[u32]>::len))).unwrap();
-    let frame = Frame::new(rows, columns.into_iter().map(column).collect(), units);
-    Table::collect(&FrameRows::new(frame, min_persons), &Job::unbounded()).unwrap()
+    Table::collect(&test_rows(columns, units, min_persons), &Job::unbounded()).unwrap()
 }
 
 fn fit(table: &Table, max: usize) -> (Tokens, Vec<Vec<u32>>) {

@@ -97,7 +97,7 @@ impl TableFunction for ExposureTable {
                     _ => ExposureMethod::Likelihood,
                 }),
             },
-            trainer: ModelTrainer::of(options)?,
+            trainer: ModelTrainer::of(options)?.unconstrained(),
             seed: call.seed(),
         }))
     }

@@ -243,7 +243,7 @@ impl Operation for Battery {
 }
 
 /// The person's column, which is the only one kept; nothing without rows.
-fn key(batches: &[RecordBatch]) -> Result<Vec<ArrayRef>> {
+pub(super) fn key(batches: &[RecordBatch]) -> Result<Vec<ArrayRef>> {
     let parts: Vec<&dyn Array> = batches.iter().map(|b| b.column(0).as_ref()).collect();
     Ok(if parts.is_empty() { vec![] } else { vec![concat(&parts)?] })
 }

@@ -128,6 +128,7 @@ impl Fit {
     fn test_exposure(&self, frame: &Frame, job: &Job) -> Result<()> {
         let Some(most) = self.max_exposure.filter(|_| frame.rows() > 0) else { return Ok(()) };
         let trainer = ModelTrainer { params: self.params.clone(), options: self.model_options.clone() };
+        let trainer = trainer.unconstrained();
         let found = exposure(frame, &trainer, EXPOSURE, self.params.seed, job)?;
         if found.mean > most && found.p_value < LEVEL {
             return Err(Error::data(format!(

@@ -27,9 +27,23 @@ const FILTER_COPIES: ParamSpec = ParamSpec {
     purpose: "Rows that equal an input row in all columns but identifiers are drawn again.",
 };
 
+const CONSTRAINTS: ParamSpec = ParamSpec {
+    name: "constraints",
+    kind: ParamKind::Names,
+    default: Default::Unset("none"),
+    purpose: "Rules that every generated row keeps: 'start <= stop', 'start < stop', 'age >= 18', 'fixed(city, zip)'.",
+};
+
+const DETECT_STRUCTURE: ParamSpec = ParamSpec {
+    name: "detect_structure",
+    kind: ParamKind::Bool,
+    default: Default::Bool(true),
+    purpose: "Columns that others determine, and columns that are never below others, are found and kept so.",
+};
+
 /// The options that say how a generator is trained: those of every model among them.
 pub(crate) fn options() -> Vec<ParamSpec> {
-    let mut options = vec![MODEL, MIN_CATEGORY_COUNT, FILTER_COPIES];
+    let mut options = vec![MODEL, MIN_CATEGORY_COUNT, FILTER_COPIES, CONSTRAINTS, DETECT_STRUCTURE];
     for param in MODELS.iter().flat_map(|m| m.params()) {
         if options.iter().all(|o| o.name != param.name) {
             options.push(*param);
@@ -67,8 +81,16 @@ impl ModelTrainer {
             seed: 0,
             min_category_count: options.int("min_category_count").map_or(1, |n| n as u32),
             filter_copies: options.bool("filter_copies"),
+            constraints: options.names("constraints"),
+            detect_structure: options.bool("detect_structure"),
         };
         Ok(Self { params, options: model_options(options)? })
+    }
+
+    /// The same without constraints: rows planted at random keep none.
+    pub fn unconstrained(mut self) -> Self {
+        self.params.constraints.clear();
+        self
     }
 }
 

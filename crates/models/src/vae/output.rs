@@ -1,0 +1,166 @@
+//! Rows of the mode-specific normalisation at the two ends of an autoencoder.
+
+use lookalike_core::{Stream, uniform};
+
+use crate::modal::{Compact, Modal, Span, Track};
+use crate::nn::{Activation, Block, Mat, Params, Tape, Var, Weight};
+use crate::normal::Normals;
+
+/// How a network sees a row: the scalars first, then the choices one after the other.
+pub(crate) struct Output {
+    /// Places of the scalars among the spans.
+    scalars: Vec<usize>,
+    /// Places of the choices among the spans, and their columns.
+    choices: Vec<usize>,
+    blocks: Vec<Block>,
+    /// Standard deviation of each scalar around what the decoder says.
+    sigma: Option<Weight>,
+}
+
+/// Bounds of the standard deviations, those of the reference implementation.
+const SIGMA: std::ops::RangeInclusive<f32> = 0.01..=1.0;
+
+impl Output {
+    /// For rows of `modal`; the deviations become weights.
+    pub fn new(modal: &Modal, params: &mut Params) -> Self {
+        let is_scalar = |i: &usize| matches!(modal.spans()[*i], Span::Scalar { .. });
+        let (scalars, choices): (Vec<usize>, Vec<usize>) = (0..modal.spans().len()).partition(is_scalar);
+        let mut start = scalars.len();
+        let block = |&i: &usize| {
+            let size = if let Span::Choice { size, .. } = modal.spans()[i] { size } else { 0 };
+            start += size;
+            Block { start: start - size, size }
+        };
+        let blocks = choices.iter().map(block).collect();
+        let sigma = (!scalars.is_empty()).then(|| params.constant(1, scalars.len(), 0.1));
+        Self { scalars, choices, blocks, sigma }
+    }
+
+    /// Columns of the network's first and last layer.
+    pub fn width(&self) -> usize {
+        self.blocks.last().map_or(self.scalars.len(), |b| b.start + b.size)
+    }
+
+    /// act(rows w + b): the first layer, of rows given compactly.
+    pub fn first_layer(&self, t: &mut Tape, rows: &Batch, w: Weight, b: Weight, act: Activation) -> Var {
+        let hot = (0..rows.rows.len()).flat_map(|r| {
+            self.blocks.iter().enumerate().map(move |(c, block)| block.start as u32 + rows.choice(self, c, r))
+        });
+        let hot: Vec<u32> = hot.collect();
+        let scalars = self.scalar_values(t, rows);
+        let at = (0..self.scalars.len() as u32).collect();
+        t.gather((hot, self.blocks.len()), Some((scalars, at)), w, Some(b), act)
+    }
+
+    fn scalar_values(&self, t: &mut Tape, rows: &Batch) -> Var {
+        t.constant(rows.rows.len(), self.scalars.len(), |out| {
+            for (s, &span) in self.scalars.iter().enumerate() {
+                if let Track::Scalar(values) = &rows.compact.tracks[span] {
+                    let out = out.iter_mut().skip(s).step_by(self.scalars.len());
+                    out.zip(rows.rows).for_each(|(out, &r)| *out = values[r as usize]);
+                }
+            }
+        })
+    }
+
+    /// The negative logarithm of the rows' probability density given the decoder's output `x`, summed: normal scalars around
+    /// tanh, categorical choices (Xu et al. 2019, section 4.4).
+    pub fn loss(&self, t: &mut Tape, x: Var, rows: &Batch) -> Var {
+        let n = rows.rows.len();
+        let targets =
+            (0..n).flat_map(|r| (0..self.blocks.len()).map(move |c| rows.choice(self, c, r))).collect::<Vec<u32>>();
+        let choices = t.cross_entropy(x, self.blocks.clone(), targets);
+        let loss = t.sum(choices);
+        let Some(sigma) = self.sigma else { return loss };
+        let said = t.columns(x, 0, self.scalars.len());
+        let said = t.tanh(said);
+        let values = self.scalar_values(t, rows);
+        let off = t.sub(said, values);
+        let squared = t.square(off);
+        let sigma = t.param(sigma);
+        let variance = t.square(sigma);
+        let variance = t.affine(variance, 2.0, 0.0);
+        let scaled = t.div(squared, variance);
+        let distance = t.sum(scaled);
+        let logs = t.ln(sigma, 1e-12);
+        let logs = t.sum(logs);
+        let logs = t.affine(logs, n as f64, 0.0);
+        let scalars = t.add(distance, logs);
+        t.add(loss, scalars)
+    }
+
+    /// Keeps the deviations within bounds.
+    pub fn clamp(&self, params: &mut Params) {
+        if let Some(sigma) = self.sigma {
+            params.get_mut(sigma).iter_mut().for_each(|s| *s = s.clamp(*SIGMA.start(), *SIGMA.end()));
+        }
+    }
+
+    /// Rows drawn around the decoder's output `x`, appended to `drawn`: scalars with their deviation, choices by their probabilities.
+    pub fn draw(&self, params: &Params, x: &Mat, normals: &Normals, drawn: &mut Compact, rng: &mut Stream) {
+        let mut noise = vec![0f32; x.rows];
+        for (s, &span) in self.scalars.iter().enumerate() {
+            normals.fill(&mut noise, rng);
+            let sigma = self.sigma.map_or(0.0, |w| params.get(w)[s]);
+            if let Track::Scalar(values) = &mut drawn.tracks[span] {
+                let value = |(r, z): (usize, &f32)| (crate::nn::Real::tanh(x.row(r)[s]) + sigma * z).clamp(-1.0, 1.0);
+                values.extend(noise.iter().enumerate().map(value));
+            }
+        }
+        let mut weights = vec![];
+        for (block, &span) in self.blocks.iter().zip(&self.choices) {
+            if let Track::Choice(choices) = &mut drawn.tracks[span] {
+                for r in 0..x.rows {
+                    choices.push(choose(&x.row(r)[block.start..][..block.size], &mut weights, rng));
+                }
+            }
+        }
+        drawn.rows += x.rows;
+    }
+}
+
+/// A place with the probability that its logit gives it.
+pub(crate) fn choose(logits: &[f32], weights: &mut Vec<f32>, rng: &mut Stream) -> u16 {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    weights.clear();
+    weights.extend(logits.iter().map(|x| crate::nn::Real::exp(x - top)));
+    let mut left = uniform(rng) as f32 * weights.iter().sum::<f32>();
+    let last = logits.len().saturating_sub(1);
+    let place = weights.iter().position(|w| {
+        left -= w;
+        left < 0.0
+    });
+    place.unwrap_or(last) as u16
+}
+
+/// Some rows of a compact table.
+pub(crate) struct Batch<'a> {
+    pub compact: &'a Compact,
+    pub rows: &'a [u32],
+}
+
+impl Batch<'_> {
+    /// Choice number `c` of row number `r`.
+    fn choice(&self, output: &Output, c: usize, r: usize) -> u32 {
+        match &self.compact.tracks[output.choices[c]] {
+            Track::Choice(choices) => u32::from(choices[self.rows[r] as usize]),
+            Track::Scalar(_) => 0,
+        }
+    }
+
+    /// The part of the batch that shard `s` learns from.
+    pub fn shard(&self, s: usize) -> Batch<'_> {
+        let size = self.rows.len().div_ceil(crate::nn::SHARDS).max(1);
+        let rows = self.rows.chunks(size).nth(s).unwrap_or(&[]);
+        Batch { compact: self.compact, rows }
+    }
+}
+
+/// No rows yet, in the shape that `modal` decodes.
+pub(crate) fn empty(modal: &Modal) -> Compact {
+    let track = |span: &Span| match span {
+        Span::Scalar { .. } => Track::Scalar(vec![]),
+        Span::Choice { .. } => Track::Choice(vec![]),
+    };
+    Compact { rows: 0, tracks: modal.spans().iter().map(track).collect() }
+}
