@@ -8,7 +8,9 @@ mod sampler;
 use lookalike_core::{Default, Error, Job, Options, ParamKind, ParamSpec, Result, Streams};
 
 use crate::model::{FitReport, Fitted, Model};
-use crate::nn::{HELD_OUT_SHARE, MAX_SECONDS, Params, Schedule, batch_size, epochs, learning_rate, patience, train};
+use crate::nn::{
+    HELD_OUT_SHARE, MAX_SECONDS, Params, Schedule, batch_size, epochs, learning_rate, patience, simd_level, train,
+};
 use crate::rows::{Rows, Table};
 use crate::tokens::Tokens;
 use fitted::Autoregressive;
@@ -183,7 +185,7 @@ impl Model for Transformer {
             )?;
         }
         let report = FitReport { rows: row_count, units, epochs: history.len() as u32 };
-        Ok(Box::new(Autoregressive { report, history, tokens, columns, network, params }))
+        Ok(Box::new(Autoregressive { report, history, level: simd_level().into(), tokens, columns, network, params }))
     }
 
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
@@ -201,11 +203,11 @@ fn calibrate(network: &Network, params: &mut Params, counts: &[&[u64]], seed: u6
     let sampler = Sampler { network, params };
     let rows = (CALIBRATION_BYTES / sampler.row_bytes()).clamp(256, CALIBRATION_ROWS);
     let _memory = job.reserve(rows * sampler.row_bytes(), "rows that a network is calibrated with")?;
-    let shifts = sampler.shifts(counts, rows, &mut Streams::new(seed, "calibration").block(0));
+    let shifts = sampler.shifts(counts, rows, &mut Streams::new(seed, "calibration").block(0), job)?;
     for (head, shift) in network.heads.iter().zip(shifts) {
         params.get_mut(head.1).iter_mut().zip(shift).for_each(|(b, s)| *b += s);
     }
-    job.check()
+    Ok(())
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(crate) fn standardise_rows<T: Real>(x: &mut [T], cols: usize, mut each: impl
     wide(|| {
         for row in x.chunks_exact_mut(cols.max(1)) {
             let mean = sum16(row) * share;
-            row.iter_mut().for_each(|x| *x = *x - mean);
+            row.iter_mut().for_each(|x| *x -= mean);
             let scale = T::ONE / (dot16(row, row) * share + T::of(1e-5)).sqrt();
             row.iter_mut().for_each(|x| *x *= scale);
             each(scale);
@@ -66,12 +66,7 @@ pub(crate) fn from_lanes<T: Real>(lanes: &[Lane<T>], cols: usize, at: usize, row
 /// What token `t` attends to among `t` tokens before it, one head: `q` has `head` lanes, `k` and `v` those of all tokens, one
 /// token every `stride`. Leaves the weights (softmax over tokens of q k / sqrt(head)) in `w`, and adds to `out`.
 #[inline(always)]
-pub(crate) fn attend<T: Real>(
-    (q, k, v): (&[Lane<T>], &[Lane<T>], &[Lane<T>]),
-    stride: usize,
-    w: &mut [Lane<T>],
-    out: &mut [Lane<T>],
-) {
+pub(crate) fn attend<T: Real>([q, k, v]: [&[Lane<T>]; 3], stride: usize, w: &mut [Lane<T>], out: &mut [Lane<T>]) {
     let scale = T::of(1.0 / (q.len() as f64).sqrt());
     let mut top = [T::of(-1e30); LANES];
     for (w, k) in w.iter_mut().zip(k.chunks(stride)) {
@@ -99,10 +94,10 @@ pub(crate) fn attend<T: Real>(
 /// Adds to the gradients of q, k and v from that of what [`attend`] gave.
 #[inline(always)]
 fn attend_back<T: Real>(
-    (q, k, v): (&[Lane<T>], &[Lane<T>], &[Lane<T>]),
+    [q, k, v]: [&[Lane<T>]; 3],
     stride: usize,
     (w, go): (&[Lane<T>], &[Lane<T>]),
-    (gq, gk, gv): (&mut [Lane<T>], &mut [Lane<T>], &mut [Lane<T>]),
+    [gq, gk, gv]: [&mut [Lane<T>]; 3],
     gw: &mut [Lane<T>],
 ) {
     let scale = T::of(1.0 / (q.len() as f64).sqrt());
@@ -209,7 +204,7 @@ impl<T: Real> Tape<'_, T> {
                     for t in 1..tokens {
                         let w = &mut weights[at..at + t];
                         let out = &mut work.y[t * width + h..][..head];
-                        attend((&work.q[t * width + h..][..head], &work.k[h..], &work.v[h..]), width, w, out);
+                        attend([&work.q[t * width + h..][..head], &work.k[h..], &work.v[h..]], width, w, out);
                         at += t;
                     }
                 }
@@ -238,10 +233,10 @@ impl<T: Real> Tape<'_, T> {
                             let w = &weights[first..first + t];
                             let at = t * width + h;
                             attend_back(
-                                (&work.q[at..][..head], &work.k[h..], &work.v[h..]),
+                                [&work.q[at..][..head], &work.k[h..], &work.v[h..]],
                                 width,
                                 (w, &work.y[at..][..head]),
-                                (&mut lq[at..][..head], &mut lk[h..], &mut lv[h..]),
+                                [&mut lq[at..][..head], &mut lk[h..], &mut lv[h..]],
                                 &mut gw[..t],
                             );
                             first += t;

@@ -21,26 +21,6 @@ pub(super) fn softmax<T: Real>(logits: &mut [T]) -> T {
     top + sum.ln()
 }
 
-/// Standard Gumbel noise, -ln(-ln u) of uniforms of 23 bits: logits with it added have their largest where a draw from their softmax
-/// falls.
-pub(crate) fn gumbel(count: usize, rng: &mut Stream) -> Vec<f32> {
-    let mut bytes = vec![0u8; count * 4];
-    rng.fill_bytes(&mut bytes);
-    let mut noise = vec![0f32; count];
-    wide(|| {
-        for (x, b) in noise.iter_mut().zip(bytes.as_chunks::<4>().0) {
-            let u = ((u32::from_le_bytes(*b) >> 9) as f32 + 0.5) * (1.0 / 8_388_608.0);
-            *x = -Real::ln(-Real::ln(u));
-        }
-    });
-    noise
-}
-
-/// The columns outside any block.
-fn outside(blocks: &[Block], cols: usize) -> Vec<usize> {
-    (0..cols).filter(|c| !blocks.iter().any(|b| (b.start..b.start + b.size).contains(c))).collect()
-}
-
 /// Turns logits into what probabilities are in proportion to, the largest 1; returns the largest logit and the sum. Sixteen
 /// maxima and sums side by side: the order is fixed, and vector units can follow it.
 pub(crate) fn exponentials<T: Real>(logits: &mut [T]) -> (T, T) {
@@ -60,6 +40,26 @@ pub(crate) fn exponentials<T: Real>(logits: &mut [T]) -> (T, T) {
         rest.iter_mut().for_each(|x| *x = (*x - top).exp());
         (top, sums.into_iter().sum::<T>() + rest.iter().copied().sum::<T>())
     })
+}
+
+/// Standard Gumbel noise, -ln(-ln u) of uniforms of 23 bits: logits with it added have their largest where a draw from their softmax
+/// falls.
+pub(crate) fn gumbel(count: usize, rng: &mut Stream) -> Vec<f32> {
+    let mut bytes = vec![0u8; count * 4];
+    rng.fill_bytes(&mut bytes);
+    let mut noise = vec![0f32; count];
+    wide(|| {
+        for (x, b) in noise.iter_mut().zip(bytes.as_chunks::<4>().0) {
+            let u = ((u32::from_le_bytes(*b) >> 9) as f32 + 0.5) * (1.0 / 8_388_608.0);
+            *x = -Real::ln(-Real::ln(u));
+        }
+    });
+    noise
+}
+
+/// The columns outside any block.
+fn outside(blocks: &[Block], cols: usize) -> Vec<usize> {
+    (0..cols).filter(|c| !blocks.iter().any(|b| (b.start..b.start + b.size).contains(c))).collect()
 }
 
 impl<T: Real> Tape<'_, T> {
@@ -105,7 +105,7 @@ impl<T: Real> Tape<'_, T> {
                 for b in &blocks {
                     let logits = &mut y[b.start..b.start + b.size];
                     let top = logits.iter().copied().reduce(|a, b| a.at_least(b)).unwrap_or(T::ZERO);
-                    logits.iter_mut().for_each(|y| *y -= top);
+                    logits.iter_mut().for_each(|y| *y = *y - top);
                 }
                 outside.iter().for_each(|&c| y[c] = x[c] + x[c]);
                 y.iter_mut().for_each(|y| *y = y.exp());

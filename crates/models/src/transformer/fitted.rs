@@ -7,15 +7,17 @@ use super::NAME;
 use super::learner::losses;
 use super::network::{Batch, Network, Shape};
 use super::sampler::Sampler;
-use crate::codec::{Reader, Writer, ensure};
+use crate::codec::{Reader, Writer, ensure, inconsistent};
 use crate::model::{Epoch, FitReport, Fitted};
-use crate::nn::{Params, load_history, save_history, simd_level};
+use crate::nn::{Params, load_history, save_history};
 use crate::tokens::{Tokens, UNKNOWN};
 
 /// The fitted model.
 pub(super) struct Autoregressive {
     pub report: FitReport,
     pub history: Vec<Epoch>,
+    /// Vector instructions that it was trained with, see [`crate::nn::simd_level`].
+    pub level: String,
     pub tokens: Tokens,
     /// The columns that the network knows, see [`active`].
     pub columns: Vec<usize>,
@@ -36,7 +38,7 @@ impl Autoregressive {
         let mut r = Reader::new(bytes, NAME)?;
         let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
         let history = load_history(&mut r)?;
-        r.list(1, |r| r.u32())?;
+        let level = r.list(4, |r| char::from_u32(r.u32()?).ok_or_else(inconsistent))?.into_iter().collect();
         let tokens = Tokens::load(&mut r)?;
         let columns = active(&tokens);
         let mut size = || r.u32().map(|n| n as usize);
@@ -49,27 +51,27 @@ impl Autoregressive {
         ensure(shape.weights() == values.len() as u128 && values.iter().all(|v| v.is_finite()))?;
         let (network, mut params) = Network::new(shape, &mut Streams::new(0, "weights").block(0));
         params.values = values;
-        Ok(Self { report, history, tokens, columns, network, params })
+        Ok(Self { report, history, level, tokens, columns, network, params })
     }
 
     /// Rows with the given columns (places in `columns`, ascending, and their tokens) before the others.
-    fn draw(&self, given: Vec<(u32, Vec<u32>)>, rows: usize, rng: &mut Stream) -> Vec<Values> {
+    fn draw(&self, given: Vec<(u32, Vec<u32>)>, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
         let is_given = |c: &u32| given.iter().any(|g| g.0 == *c);
         let rest = (0..self.columns.len() as u32).filter(|c| !is_given(c));
         let order: Vec<u32> = given.iter().map(|g| g.0).chain(rest).collect();
         let given: Vec<Vec<u32>> = given.into_iter().map(|g| g.1).collect();
         let sampler = Sampler { network: &self.network, params: &self.params };
-        let drawn = sampler.sample(&order, &given, rows, rng);
+        let drawn = sampler.sample(&order, &given, rows, rng)?;
         let mut place = vec![None; self.tokens.sizes().len()];
         order.iter().zip(&drawn).for_each(|(&c, tokens)| place[self.columns[c as usize]] = Some(tokens));
         let only = vec![0; rows];
-        place.iter().enumerate().map(|(c, tokens)| self.tokens.decode(c, tokens.unwrap_or(&only), rng)).collect()
+        Ok(place.iter().enumerate().map(|(c, tokens)| self.tokens.decode(c, tokens.unwrap_or(&only), rng)).collect())
     }
 }
 
 impl Fitted for Autoregressive {
     fn sample(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
-        Ok(self.draw(vec![], rows, rng))
+        self.draw(vec![], rows, rng)
     }
 
     fn sample_given(&self, given: &[(usize, Values)], rows: usize, rng: &mut Stream) -> Result<Option<Vec<Values>>> {
@@ -77,7 +79,7 @@ impl Fitted for Autoregressive {
             let place = self.columns.iter().position(|column| column == c)?;
             Some((place as u32, self.tokens.encode(*c, values)))
         });
-        let mut made = self.draw(known.collect(), rows, rng);
+        let mut made = self.draw(known.collect(), rows, rng)?;
         given.iter().for_each(|(c, values)| made[*c] = values.clone());
         Ok(Some(made))
     }
@@ -115,7 +117,7 @@ impl Fitted for Autoregressive {
         w.u64(self.report.units);
         w.u32(self.report.epochs);
         save_history(&self.history, &mut w);
-        w.list(simd_level().as_bytes(), |w, b| w.u32(u32::from(*b)));
+        w.list(&self.level.chars().collect::<Vec<_>>(), |w, c| w.u32(u32::from(*c)));
         self.tokens.save(&mut w);
         let Shape { width, layers, heads, hidden, .. } = self.network.shape;
         [width, layers, heads, hidden].into_iter().for_each(|n| w.u32(n as u32));

@@ -1,6 +1,6 @@
 //! Making records token by token: only the new token of each record goes through the network, the earlier ones are kept.
 
-use lookalike_core::{Stream, uniform};
+use lookalike_core::{Job, Result, Stream, uniform};
 
 use super::network::{Attention, Dense, Network};
 use crate::nn::{LANES, Lane, Params, attend, exponentials, from_lanes, product, standardise_rows, to_lanes, wide};
@@ -23,25 +23,28 @@ struct Cache {
 impl Sampler<'_> {
     /// Tokens of new records by position of `order`, `given` those of the first positions. A token given that no training row
     /// had (`u32::MAX`) has an embedding of zeros.
-    pub fn sample(&self, order: &[u32], given: &[Vec<u32>], rows: usize, rng: &mut Stream) -> Vec<Vec<u32>> {
+    pub fn sample(&self, order: &[u32], given: &[Vec<u32>], rows: usize, rng: &mut Stream) -> Result<Vec<Vec<u32>>> {
         let mut tokens = vec![Vec::with_capacity(rows); order.len()];
         for first in (0..rows).step_by(CHUNK) {
             let chunk = first..(first + CHUNK).min(rows);
             let given: Vec<&[u32]> = given.iter().map(|g| &g[chunk.clone()]).collect();
-            self.chunk(order, &given, chunk.len(), rng, &mut tokens, &mut |_, _| ());
+            self.chunk(order, &given, chunk.len(), rng, &mut tokens, &mut |_, _| Ok(()))?;
         }
-        tokens
+        Ok(tokens)
     }
 
     /// What to add to the logits of each column so that in so many new rows its tokens come up as often as `counts` say: what a
     /// network lets out of its conditional probabilities is near the columns' frequencies, not at them. A column is put
     /// right before the next one sees it.
-    pub fn shifts(&self, counts: &[&[u64]], rows: usize, rng: &mut Stream) -> Vec<Vec<f32>> {
+    pub fn shifts(&self, counts: &[&[u64]], rows: usize, rng: &mut Stream, job: &Job) -> Result<Vec<Vec<f32>>> {
         let order: Vec<u32> = (0..counts.len() as u32).collect();
         let mut shifts = vec![vec![]; counts.len()];
-        let mut put_right = |column: usize, logits: &mut [f32]| shifts[column] = put_right(logits, counts[column]);
-        self.chunk(&order, &[], rows, rng, &mut vec![vec![]; counts.len()], &mut put_right);
-        shifts
+        let mut put_right = |column: usize, logits: &mut [f32]| {
+            shifts[column] = put_right(logits, counts[column]);
+            job.check()
+        };
+        self.chunk(&order, &[], rows, rng, &mut vec![vec![]; counts.len()], &mut put_right)?;
+        Ok(shifts)
     }
 
     /// Bytes that [`Sampler::shifts`] takes a row.
@@ -62,8 +65,8 @@ impl Sampler<'_> {
         rows: usize,
         rng: &mut Stream,
         tokens: &mut [Vec<u32>],
-        change: &mut dyn FnMut(usize, &mut [f32]),
-    ) {
+        change: &mut dyn FnMut(usize, &mut [f32]) -> Result<()>,
+    ) -> Result<()> {
         let d = self.network.shape.width;
         let layers = self.network.shape.layers;
         let size = rows * d;
@@ -109,7 +112,7 @@ impl Sampler<'_> {
                 let head = self.network.heads[column as usize];
                 logits.resize(rows * head.0.cols, 0.0);
                 self.dense(&x, head, &mut logits);
-                change(column as usize, &mut logits);
+                change(column as usize, &mut logits)?;
                 tokens[t].extend(logits.chunks_exact_mut(head.0.cols).map(|logits| draw(logits, rng)));
             }
             let value = &mut values[t * size..][..size];
@@ -132,6 +135,7 @@ impl Sampler<'_> {
                 self.remember(attention, (t, order.len()), &mut z, &mut keys_values, cache);
             }
         }
+        Ok(())
     }
 
     /// The embedding of the column and the gated sum of the values so far.
@@ -178,7 +182,7 @@ impl Sampler<'_> {
                 let at = block * tokens * d;
                 for h in (0..d).step_by(head) {
                     let (k, v) = (&cache.keys[at + h..], &cache.values[at + h..]);
-                    attend((&q[h..h + head], k, v), d, &mut w, &mut y[h..h + head]);
+                    attend([&q[h..h + head], k, v], d, &mut w, &mut y[h..h + head]);
                 }
                 from_lanes(&y, d, 0, seen);
             }
