@@ -48,8 +48,10 @@ mod model;
 mod normal;
 mod prepare;
 mod rows;
+mod saved;
 mod synthesizer;
 
 pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;
+pub use saved::{Origin, SavedModel};
 pub use synthesizer::{Block, SynthesizeParams, Synthesizer};

@@ -8,6 +8,7 @@ use lookalike_core::{
 use rayon::prelude::*;
 
 use crate::alias::Alias;
+use crate::codec::{Reader, Writer, ensure, inconsistent};
 
 /// From a model's values of one column to values of the input's column.
 pub(crate) enum Restore {
@@ -221,6 +222,49 @@ impl Restore {
                 Values::Number(values.iter().map(|v| v - by).collect())
             }
             (_, values) => values.clone(),
+        }
+    }
+}
+
+impl Restore {
+    /// The domain of the restored column that a saved model has: nothing in it that the model itself does not know. Rare
+    /// labels are left out, the range is the blunted one, and integers are counted from the model's base.
+    pub fn saved_domain(&self, domain: &Domain) -> Domain {
+        match (self, domain) {
+            (Restore::Keep(Some(domain)) | Restore::Moved { domain, .. }, _) => Domain::Number(*domain),
+            (Restore::Codes { to_input, .. }, Domain::Category(domain)) => {
+                let labels = to_input.iter().map(|&c| domain.labels[c as usize].clone()).collect();
+                Domain::Category(Arc::new(CategoryDomain { labels }))
+            }
+            (_, domain) => domain.clone(),
+        }
+    }
+
+    /// The way back to the [`Restore::saved_domain`].
+    pub fn save(&self, w: &mut Writer) {
+        match self {
+            Restore::Keep(_) | Restore::Moved { .. } => w.u32(0),
+            Restore::Codes { has_rare, frequent, .. } => {
+                w.u32(1);
+                w.u32(u32::from(*has_rare));
+                w.list(frequent.as_slice(), |w, alias| alias.save(w));
+            }
+        }
+    }
+
+    /// Reads what [`Restore::save`] wrote, for a column of the saved domain.
+    pub fn load(r: &mut Reader, domain: &Domain) -> Result<Self> {
+        match (r.u32()?, domain) {
+            (0, Domain::Number(domain)) => Ok(Restore::Keep(Some(*domain))),
+            (0, Domain::Identifier(_)) => Ok(Restore::Keep(None)),
+            (1, Domain::Category(domain)) => {
+                let has_rare = r.u32()? != 0;
+                let mut frequent = r.list(1, Alias::load)?;
+                let labels = domain.labels.len();
+                ensure(frequent.len() <= 1 && frequent.iter().all(|alias| alias.len() == labels))?;
+                Ok(Restore::Codes { to_input: (0..labels as u32).collect(), has_rare, frequent: frequent.pop() })
+            }
+            _ => Err(inconsistent()),
         }
     }
 }

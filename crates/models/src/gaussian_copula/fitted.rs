@@ -77,7 +77,7 @@ impl Copula {
     }
 
     pub fn load(r: &mut Reader) -> Result<Self> {
-        let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
+        let report = FitReport { rows: r.count()?, units: r.count()?, epochs: r.u32()? };
         let columns = r.u64()? as usize;
         ensure(columns <= 1 << 20)?;
         let parts = r.list(1, |r| match r.u32()? {
@@ -119,7 +119,7 @@ impl GroupPart {
             latent: r.u32()?,
             members: r.list(1, Member::load)?,
             cells: r.u32s()?,
-            count: r.list(8, Reader::u64)?,
+            count: r.counts()?,
             tree: Tree {
                 root: child(r)?,
                 splits: r
