@@ -46,9 +46,10 @@ impl Alias {
 
     pub fn load(r: &mut Reader) -> Result<Self> {
         let slots = r.list(12, |r| Ok((r.u64()?, r.u32()?)))?;
-        ensure(!slots.is_empty() && slots.iter().all(|(threshold, alias)| {
-            *threshold <= 1 << 32 && (*alias as usize) < slots.len()
-        }))?;
+        ensure(
+            !slots.is_empty()
+                && slots.iter().all(|(threshold, alias)| *threshold <= 1 << 32 && (*alias as usize) < slots.len()),
+        )?;
         Ok(Self { slots })
     }
 

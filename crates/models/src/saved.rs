@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::codec::{ensure, inconsistent};
 pub(crate) use schema::SavedColumn;
+use schema::SavedField;
 
 const MAGIC: &[u8; 16] = b"LOOKALIKE MODEL\n";
 /// Version of the layout and of the header; a reader takes its own only.
@@ -96,19 +97,13 @@ pub struct Origin {
     pub metadata: HashMap<String, String>,
 }
 
-/// What the header of a file tells without the model itself.
+/// What a file says of the rows that its model makes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SavedModel {
-    /// Name of the model.
-    pub model: String,
-    /// The schema of the rows it makes: that of the training rows, metadata included.
+    /// The schema of the rows: that of the training rows, metadata included.
     pub schema: SchemaRef,
     /// Names of the columns that are identifiers, made anew.
     pub identifiers: Vec<String>,
-    /// Training rows.
-    pub rows: u64,
-    /// Whether copies of training rows were left out while the training rows were known.
-    pub filter_copies: bool,
 }
 
 /// Simple values as JSON; numbers keep their kind.
@@ -264,14 +259,36 @@ impl SavedModel {
         let (header, _) = read_header(start)?;
         let columns = header.columns()?;
         let identifiers = columns.iter().filter(|c| c.role() == Role::Identifier).map(|c| c.name().to_string());
-        Ok(Self {
-            identifiers: identifiers.collect(),
-            schema: header.schema(&columns),
-            model: header.model,
-            rows: header.training.rows,
-            filter_copies: header.params.filter_copies,
-        })
+        Ok(Self { identifiers: identifiers.collect(), schema: header.schema(&columns) })
     }
+
+    /// The same as text, for plans that travel without the file.
+    pub fn to_text(&self) -> Result<String> {
+        let fields = self.schema.fields().iter().map(|f| SavedField::of(f)).collect::<Option<_>>();
+        let text = Text {
+            metadata: self.schema.metadata().iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            fields: fields.ok_or_else(|| Error::internal("a saved schema has a type without encoding"))?,
+            identifiers: self.identifiers.clone(),
+        };
+        serde_json::to_string(&text).map_err(|e| Error::internal(e.to_string()))
+    }
+
+    /// Reads what [`SavedModel::to_text`] gave.
+    pub fn from_text(text: &str) -> Result<Self> {
+        let text: Text = serde_json::from_str(text).map_err(|e| Error::data(format!("no schema of a model: {e}")))?;
+        let fields = text.fields.iter().map(SavedField::field).collect::<Result<Vec<_>>>()?;
+        let metadata = text.metadata.into_iter().collect();
+        Ok(Self { schema: Schema::new_with_metadata(fields, metadata).into(), identifiers: text.identifiers })
+    }
+}
+
+/// A [`SavedModel`] as JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    metadata: BTreeMap<String, String>,
+    fields: Vec<SavedField>,
+    identifiers: Vec<String>,
 }
 
 impl Header {

@@ -6,6 +6,7 @@ mod common;
 mod dcr;
 mod distance_report;
 mod exposure;
+mod fit_model;
 pub(crate) mod hierarchies;
 mod hierarchy;
 mod k_anonymize;
@@ -17,6 +18,7 @@ mod overlap;
 mod privacy_report;
 mod released;
 mod risk;
+mod sample_model;
 mod singling_out;
 mod synthesize;
 mod trainer;
@@ -27,6 +29,8 @@ use crate::function::TableFunction;
 /// Every table function, in the order of the reference.
 pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &synthesize::Synthesize,
+    &fit_model::FitModel,
+    &sample_model::SampleModel,
     &k_anonymize::KAnonymize,
     &hierarchy::HierarchyTable,
     &anonymity_report::AnonymityReport,

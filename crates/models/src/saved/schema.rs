@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
-use lookalike_core::{CategoryDomain, Column, Domain, Error, IdentifierDomain, NumberDomain, NumberKind, Result, Values};
+use lookalike_core::{
+    CategoryDomain, Column, Domain, Error, IdentifierDomain, NumberDomain, NumberKind, Result, Values,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{ensure, inconsistent};
@@ -19,7 +21,7 @@ pub(crate) struct SavedColumn {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SavedField {
+pub(super) struct SavedField {
     name: String,
     r#type: SavedType,
     nullable: bool,
@@ -28,7 +30,7 @@ struct SavedField {
 
 /// The types that have an encoding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum SavedType {
+pub(super) enum SavedType {
     Null,
     Boolean,
     Int8,
@@ -60,7 +62,7 @@ enum SavedType {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Unit {
+pub(super) enum Unit {
     Second,
     Millisecond,
     Microsecond,
@@ -158,7 +160,9 @@ impl SavedType {
             Self::Decimal256(p, s) => DataType::Decimal256(*p, *s),
             Self::Dictionary(key, value) => {
                 let (key, value) = (key.data_type()?, value.data_type()?);
-                ensure(key.is_dictionary_key_type() && !value.is_nested() && !matches!(value, DataType::Dictionary(..)))?;
+                ensure(
+                    key.is_dictionary_key_type() && !value.is_nested() && !matches!(value, DataType::Dictionary(..)),
+                )?;
                 DataType::Dictionary(key.into(), value.into())
             }
             Self::RunEndEncoded(ends, values) => {
@@ -171,7 +175,7 @@ impl SavedType {
 }
 
 impl SavedField {
-    fn of(field: &Field) -> Option<Self> {
+    pub fn of(field: &Field) -> Option<Self> {
         Some(Self {
             name: field.name().clone(),
             r#type: SavedType::of(field.data_type())?,
@@ -180,7 +184,7 @@ impl SavedField {
         })
     }
 
-    fn field(&self) -> Result<Field> {
+    pub fn field(&self) -> Result<Field> {
         let metadata = self.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         Ok(Field::new(&self.name, self.r#type.data_type()?, self.nullable).with_metadata(metadata))
     }
@@ -264,7 +268,9 @@ fn fits(data_type: &DataType, domain: &Domain) -> bool {
         (DataType::RunEndEncoded(_, values), domain) => fits(values.data_type(), domain),
         (DataType::Boolean | DataType::Null, Domain::Category(_)) => true,
         (DataType::Boolean | DataType::Null, _) => false,
-        (t, Domain::Number(NumberDomain { kind: NumberKind::Integer { .. }, .. })) => !t.is_string() && !t.is_floating(),
+        (t, Domain::Number(NumberDomain { kind: NumberKind::Integer { .. }, .. })) => {
+            !t.is_string() && !t.is_floating()
+        }
         (t, Domain::Number(_)) => t.is_numeric(),
         (t, Domain::Category(_) | Domain::Identifier(IdentifierDomain::Text { .. })) => t.is_string(),
         (t, Domain::Identifier(IdentifierDomain::Integer { .. })) => !t.is_string() && !t.is_floating(),

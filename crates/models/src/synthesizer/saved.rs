@@ -102,25 +102,21 @@ impl Synthesizer {
         Ok(())
     }
 
-    /// Leaves out what equals one of the given rows on all columns but identifiers: it is drawn again. The rows have the columns
-    /// of the training rows, in their order, encoded in any way; what was an identifier there is not looked at.
+    /// Leaves out what equals one of the given rows on all columns but identifiers: it is drawn again. The rows have those columns
+    /// by name, encoded in any way, in the types of the training rows; others are not looked at.
     ///
     /// # Errors
-    /// A data error when the columns are others; memory.
+    /// A data error when a column is missing or of another type; memory.
     pub fn exclude(&mut self, rows: &Frame, job: &Job) -> Result<()> {
-        let names = |columns: &[Column]| columns.iter().map(|c| c.name().to_string()).collect::<Vec<_>>();
-        if names(rows.columns()) != names(&self.columns) {
-            return Err(Error::data(format!(
-                "the rows to leave out have the columns {}, those of the model are {}",
-                names(rows.columns()).join(", "),
-                names(&self.columns).join(", ")
-            )));
-        }
         let _memory = job.reserve(rows.memory(), "rows to leave out")?;
-        let columns = self.columns.iter().zip(rows.columns());
-        let translated = columns.map(|(ours, theirs)| translate(ours, theirs)).collect::<Result<Vec<_>>>()?;
+        let translated = self.columns.iter().filter(|c| c.role() != Role::Identifier).map(|ours| {
+            let theirs = rows.columns().iter().find(|c| c.name() == ours.name());
+            let theirs = theirs.ok_or_else(|| Error::data(format!("the rows have no column '{}'", ours.name())))?;
+            translate(ours, theirs)
+        });
+        let translated = translated.collect::<Result<Vec<_>>>()?;
         // Without any column to compare every row would be a copy of every other.
-        let comparable = self.columns.iter().any(|c| c.role() != Role::Identifier);
+        let comparable = !translated.is_empty();
         let frame = Frame::new(rows.rows(), translated, None);
         self.copies = comparable.then(|| CopyFilter::new(&frame, job)).transpose()?;
         Ok(())
@@ -146,10 +142,12 @@ fn load_restore(section: &[u8], columns: &[Column]) -> Result<Vec<Restore>> {
 fn translate(ours: &Column, theirs: &Column) -> Result<Column> {
     let unlike = || {
         let (name, wanted, found) = (ours.name(), ours.field.data_type(), theirs.field.data_type());
-        Error::data(format!("column '{name}' of the rows to leave out is {found}, that of the model is {wanted}"))
+        Error::data(format!("column '{name}' of the rows is {found}, that of the model is {wanted}"))
     };
+    if ours.field.data_type() != theirs.field.data_type() {
+        return Err(unlike());
+    }
     let values = match (&ours.domain, &theirs.domain, &theirs.values) {
-        (Domain::Identifier(_), ..) => return Ok(ours.without_values()),
         (Domain::Category(ours), Domain::Category(theirs), Values::Code(codes)) => {
             // Behind the labels lies a code that no model makes.
             let other = ours.labels.len() as u32;
@@ -173,7 +171,11 @@ fn translate(ours: &Column, theirs: &Column) -> Result<Column> {
             };
             let values = values.iter().map(|v| value(*v)).collect();
             let unbounded = NumberDomain { min: f64::NEG_INFINITY, max: f64::INFINITY, ..*domain };
-            return Ok(Column { domain: Domain::Number(unbounded), values: Values::Number(values), ..ours.without_values() });
+            return Ok(Column {
+                domain: Domain::Number(unbounded),
+                values: Values::Number(values),
+                ..ours.without_values()
+            });
         }
         _ => return Err(unlike()),
     };
