@@ -326,6 +326,8 @@ impl Quantiles {
 
     /// The value at `z`.
     pub fn value(&self, z: f32) -> f64 {
+        // The last edge is infinite: what is below it has a piece.
+        let z = z.min(f32::MAX);
         let bucket = ((z + REACH) * self.buckets_per_unit) as usize;
         let mut i = self.start[bucket.min(self.start.len() - 1)] as usize;
         while z >= self.pieces[i].edge {

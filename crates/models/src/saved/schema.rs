@@ -7,7 +7,8 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use lookalike_core::{
     CategoryDomain, Column, Domain, Error, IdentifierDomain, NumberDomain, NumberKind, Result, Values,
 };
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::codec::{ensure, inconsistent};
 
@@ -190,16 +191,38 @@ impl SavedField {
     }
 }
 
+/// An end of a range as text, which is read back bit for bit; JSON's numbers are not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct End(f64);
+
+impl Serialize for End {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for End {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
 /// [`Domain`] with ends that are null where there is no value.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 enum SavedDomain {
-    Integer { base: i64, step: i64, min: Option<f64>, max: Option<f64> },
-    Float { decimals: Option<u8>, bits: u8, min: Option<f64>, max: Option<f64> },
+    Integer { base: i64, step: i64, min: Option<End>, max: Option<End> },
+    Float { decimals: Option<u8>, bits: u8, min: Option<End>, max: Option<End> },
     Category { labels: Vec<String> },
     FreshIntegers { first: i64, direction: i64 },
     FreshTexts { prefix: String },
 }
+
+/// Bytes of a label: a block of them stays below the 2 GiB that an array of strings can hold.
+const LONGEST_LABEL: usize = 1 << 17;
+
+/// Bytes of the prefix of fresh identifiers, `SYN-` or `SYN` with a number.
+const LONGEST_PREFIX: usize = 16;
 
 impl SavedColumn {
     /// Of a column whose domain may be saved.
@@ -207,7 +230,7 @@ impl SavedColumn {
         let field = SavedField::of(&column.field).ok_or_else(|| {
             Error::internal(format!("column '{}': {} cannot be saved", column.name(), column.field.data_type()))
         })?;
-        let end = |v: f64| (!v.is_nan()).then_some(v);
+        let end = |v: f64| (!v.is_nan()).then_some(End(v));
         let domain = match &column.domain {
             Domain::Number(NumberDomain { kind: NumberKind::Integer { base, step }, min, max }) => {
                 SavedDomain::Integer { base: *base, step: *step, min: end(*min), max: end(*max) }
@@ -215,7 +238,16 @@ impl SavedColumn {
             Domain::Number(NumberDomain { kind: NumberKind::Float { decimals, bits }, min, max }) => {
                 SavedDomain::Float { decimals: *decimals, bits: *bits, min: end(*min), max: end(*max) }
             }
-            Domain::Category(domain) => SavedDomain::Category { labels: domain.labels.clone() },
+            Domain::Category(domain) => {
+                if let Some(long) = domain.labels.iter().find(|l| l.len() > LONGEST_LABEL) {
+                    return Err(Error::data(format!(
+                        "column '{}' has a category of {} bytes, a saved model holds at most {LONGEST_LABEL}: shorten it",
+                        column.name(),
+                        long.len()
+                    )));
+                }
+                SavedDomain::Category { labels: domain.labels.clone() }
+            }
             Domain::Identifier(IdentifierDomain::Integer { first, direction }) => {
                 SavedDomain::FreshIntegers { first: *first, direction: *direction }
             }
@@ -226,10 +258,10 @@ impl SavedColumn {
 
     /// The column; a data error where its domain holds what no column has.
     pub fn column(&self) -> Result<Column> {
-        let number = |kind, min: Option<f64>, max: Option<f64>| {
+        let number = |kind, min: Option<End>, max: Option<End>| {
             let (min, max) = match (min, max) {
                 (None, None) => (f64::NAN, f64::NAN),
-                (Some(min), Some(max)) if min <= max && min.is_finite() && max.is_finite() => (min, max),
+                (Some(End(min)), Some(End(max))) if min <= max && min.is_finite() && max.is_finite() => (min, max),
                 _ => return Err(inconsistent()),
             };
             Ok(Domain::Number(NumberDomain { kind, min, max }))
@@ -237,7 +269,7 @@ impl SavedColumn {
         let domain = match &self.domain {
             SavedDomain::Integer { base, step, min, max } => {
                 // Every stored integer is one of 64 bits, or a little beyond where f64 rounds.
-                let reach = |end: &Option<f64>| end.unwrap_or(0.0).abs() * *step as f64;
+                let reach = |end: &Option<End>| end.map_or(0.0, |e| e.0.abs()) * *step as f64;
                 ensure(*step >= 1 && reach(min).max(reach(max)) <= 2f64.powi(66))?;
                 number(NumberKind::Integer { base: *base, step: *step }, *min, *max)?
             }
@@ -246,14 +278,17 @@ impl SavedColumn {
                 number(NumberKind::Float { decimals: *decimals, bits: *bits }, *min, *max)?
             }
             SavedDomain::Category { labels } => {
-                ensure(labels.is_sorted_by(|a, b| a < b))?;
+                ensure(labels.is_sorted_by(|a, b| a < b) && labels.iter().all(|l| l.len() <= LONGEST_LABEL))?;
                 Domain::Category(Arc::new(CategoryDomain { labels: labels.clone() }))
             }
             SavedDomain::FreshIntegers { first, direction } => {
                 ensure(direction.abs() == 1)?;
                 Domain::Identifier(IdentifierDomain::Integer { first: *first, direction: *direction })
             }
-            SavedDomain::FreshTexts { prefix } => Domain::Identifier(IdentifierDomain::Text { prefix: prefix.clone() }),
+            SavedDomain::FreshTexts { prefix } => {
+                ensure(prefix.len() <= LONGEST_PREFIX)?;
+                Domain::Identifier(IdentifierDomain::Text { prefix: prefix.clone() })
+            }
         };
         let field = self.field.field()?;
         ensure(fits(field.data_type(), &domain))?;
