@@ -99,7 +99,7 @@ fn report(fitted: &dyn Fitted, seconds: f64) -> Result<RecordBatch> {
     let before = std::iter::once(0.0).chain(epochs.iter().map(|e| e.seconds));
     let speeds =
         before.zip(epochs).map(|(before, epoch)| Some(rows / (epoch.seconds - before)).filter(|v| v.is_finite()));
-    let columns = vec![
+    let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(first..first + epochs.len() as i64)),
         figures(&|e| e.loss),
         figures(&|e| e.held_out),
