@@ -202,6 +202,14 @@ const CALLS: &[(&str, &str)] = &[
          AND 600), seed => 1)",
     ),
     (
+        "fit_model",
+        "SELECT epoch, loss FROM fit_model(heart, path => 'target/registry.lookalike', seed => 1, model => 'independent', knots => 64)",
+    ),
+    (
+        "sample_model",
+        "SELECT * FROM sample_model('target/registry.lookalike', (SELECT * FROM heart WHERE id < 300), rows => 300, seed => 1)",
+    ),
+    (
         "k_anonymize",
         "SELECT * FROM k_anonymize(heart, k => 5, quasi_identifiers => ['age', 'sex'], hierarchies => {'sex': 'sexes'}, \
          suppression_limit => 0.05, output => 'range', class_id => true)",

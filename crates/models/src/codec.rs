@@ -6,6 +6,9 @@ const MAGIC: &[u8; 8] = b"LOOKALIK";
 /// Version of the layout; a reader takes its own only.
 const VERSION: u32 = 1;
 
+/// Rows of any table: exact as f64.
+const MAX_ROWS: u64 = 1 << 53;
+
 /// Appends values to the bytes of a saved model.
 pub(crate) struct Writer {
     bytes: Vec<u8>,
@@ -52,6 +55,16 @@ impl Writer {
 
     pub fn f64s(&mut self, items: &[f64]) {
         self.list(items, |w, v| w.f64(*v));
+    }
+
+    /// Starts without a header, for a section of a larger file that has a digest of its own.
+    pub fn section() -> Self {
+        Self { bytes: vec![] }
+    }
+
+    /// The bytes of a section.
+    pub fn into_section(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// The bytes, sealed with their checksum.
@@ -104,6 +117,11 @@ impl<'a> Reader<'a> {
         Ok(reader)
     }
 
+    /// Reads what [`Writer::into_section`] gave.
+    pub fn section(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
     fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
         let (head, rest) = self.bytes.split_first_chunk::<N>().ok_or_else(truncated)?;
         self.bytes = rest;
@@ -145,6 +163,21 @@ impl<'a> Reader<'a> {
 
     pub fn f64s(&mut self) -> Result<Vec<f64>> {
         self.list(8, Self::f64)
+    }
+
+    /// Counts of rows: so many that no sum of them overflows, nor loses a row as f64.
+    pub fn counts(&mut self) -> Result<Vec<u64>> {
+        let counts = self.list(8, Self::u64)?;
+        let total = counts.iter().try_fold(0u64, |sum, c| sum.checked_add(*c));
+        ensure(total.is_some_and(|t| t <= MAX_ROWS))?;
+        Ok(counts)
+    }
+
+    /// A number of rows.
+    pub fn count(&mut self) -> Result<u64> {
+        let count = self.u64()?;
+        ensure(count <= MAX_ROWS)?;
+        Ok(count)
     }
 
     /// Checks that nothing is left.

@@ -57,11 +57,11 @@ impl Model for Gaussian {
 
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
         let mut r = Reader::new(bytes, NAME)?;
-        let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
+        let report = FitReport { rows: r.count()?, units: r.count()?, epochs: r.u32()? };
         let parts = r.list(4, |r| match r.u32()? {
             0 => Ok(Part::Omitted),
-            1 => Ok(Part::Number { mean: r.f64()?, sd: r.f64()?, present: r.u64()?, missing: r.u64()? }),
-            2 => Ok(Part::Category { count: r.list(8, Reader::u64)?, shown: r.u32s()?, missing: r.u64()? }),
+            1 => Ok(Part::Number { mean: r.f64()?, sd: r.f64()?, present: r.count()?, missing: r.count()? }),
+            2 => Ok(Part::Category { count: r.counts()?, shown: r.u32s()?, missing: r.count()? }),
             _ => Err(inconsistent()),
         })?;
         let factor = Factor::load(&mut r)?;

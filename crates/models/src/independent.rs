@@ -59,11 +59,11 @@ impl Model for Independent {
 
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
         let mut r = Reader::new(bytes, NAME)?;
-        let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
+        let report = FitReport { rows: r.count()?, units: r.count()?, epochs: r.u32()? };
         let columns = r.list(4, |r| match r.u32()? {
             0 => Ok(Distribution::Omitted),
             1 => Ok(Distribution::Number(Marginal::load(r)?)),
-            2 => Ok(Distribution::Category(r.list(8, Reader::u64)?)),
+            2 => Ok(Distribution::Category(r.counts()?)),
             _ => Err(inconsistent()),
         })?;
         r.finish()?;

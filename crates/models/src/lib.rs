@@ -51,9 +51,11 @@ mod nn;
 mod normal;
 mod prepare;
 mod rows;
+mod saved;
 mod synthesizer;
 mod tokens;
 
 pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;
+pub use saved::{Origin, SavedModel};
 pub use synthesizer::{Block, SynthesizeParams, Synthesizer};

@@ -1,11 +1,16 @@
 //! From an encoded frame to blocks of new rows: the engine-free half of SYNTHESIZE.
 
+mod saved;
+
+use std::collections::BTreeMap;
+
 use lookalike_core::{Column, Error, Frame, Job, Options, Reservation, Result, Role, Stream, Streams, Values};
 
 use crate::copies::CopyFilter;
 use crate::model::{FitReport, Fitted, Model, model};
 use crate::prepare::{Restore, Structure, prepare};
 use crate::rows::FrameRows;
+use crate::saved::{json, simd};
 
 /// Arguments of a synthesis, apart from the model's own options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +69,10 @@ pub struct Synthesizer {
     copies: Option<CopyFilter>,
     streams: Streams,
     rows: u64,
+    params: SynthesizeParams,
+    /// Those of the model, and the instructions it was trained with: for the header of a file.
+    options: BTreeMap<String, serde_json::Value>,
+    simd: String,
 }
 
 /// Consecutive rows of the output.
@@ -113,7 +122,8 @@ impl Synthesizer {
         let fitted = model.fit(&rows_in, options, params.seed, job)?;
         let streams = Streams::new(params.seed, "sample");
         let rows = params.rows.unwrap_or(rows as u64);
-        Ok(Self { model, fitted, columns, structure, restore, copies, streams, rows })
+        let (options, simd) = (options.iter().map(|(name, value)| (name.into(), json(value))).collect(), simd().into());
+        Ok(Self { model, fitted, columns, structure, restore, copies, streams, rows, params, options, simd })
     }
 
     /// The model.

@@ -6,6 +6,7 @@ mod common;
 mod dcr;
 mod distance_report;
 mod exposure;
+mod fit_model;
 pub(crate) mod hierarchies;
 mod hierarchy;
 mod k_anonymize;
@@ -18,6 +19,7 @@ mod privacy_report;
 mod quality_report;
 mod released;
 mod risk;
+mod sample_model;
 mod singling_out;
 mod synthesize;
 mod trainer;
@@ -31,6 +33,8 @@ pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &synthesize::Synthesize,
     &quality_report::QualityReport,
     &utility_report::UtilityReport,
+    &fit_model::FitModel,
+    &sample_model::SampleModel,
     &k_anonymize::KAnonymize,
     &hierarchy::HierarchyTable,
     &anonymity_report::AnonymityReport,
