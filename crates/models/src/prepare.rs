@@ -2,6 +2,7 @@
 
 mod constraints;
 mod determined;
+mod emitted;
 mod fixed;
 mod levels;
 mod order;
@@ -16,6 +17,7 @@ use rayon::prelude::*;
 
 use crate::alias::Alias;
 use crate::codec::{Reader, Writer, ensure, inconsistent};
+pub(crate) use emitted::Emitted;
 pub(crate) use structure::Structure;
 
 /// From a model's values of one column to values of the input's column.
@@ -235,20 +237,16 @@ impl Restore {
 }
 
 impl Restore {
-    /// The domain of the restored column that a saved model has: nothing in it that the model itself does not know. Rare
-    /// labels are left out, the range is the blunted one, and integers are counted from the model's base.
-    pub fn saved_domain(&self, domain: &Domain) -> Domain {
-        match (self, domain) {
-            (Restore::Keep(Some(domain)) | Restore::Moved { domain, .. }, _) => Domain::Number(*domain),
-            (Restore::Codes { to_input, .. }, Domain::Category(domain)) => {
-                let labels = to_input.iter().map(|&c| domain.labels[c as usize].clone()).collect();
-                Domain::Category(Arc::new(CategoryDomain { labels }))
-            }
-            (_, domain) => domain.clone(),
+    /// The model's own range and grid of numbers.
+    pub fn numbers(&self) -> Option<NumberDomain> {
+        match self {
+            Restore::Keep(domain) => *domain,
+            Restore::Moved { domain, .. } => Some(*domain),
+            Restore::Codes { .. } => None,
         }
     }
 
-    /// The way back to the [`Restore::saved_domain`].
+    /// The way back to a column of a file ([`Emitted::saved`]).
     pub fn save(&self, w: &mut Writer) {
         match self {
             Restore::Keep(_) | Restore::Moved { .. } => w.u32(0),
@@ -260,7 +258,7 @@ impl Restore {
         }
     }
 
-    /// Reads what [`Restore::save`] wrote, for a column of the saved domain.
+    /// Reads what [`Restore::save`] wrote, for a column of the model in the file.
     pub fn load(r: &mut Reader, domain: &Domain) -> Result<Self> {
         match (r.u32()?, domain) {
             (0, Domain::Number(domain)) => Ok(Restore::Keep(Some(*domain))),

@@ -65,6 +65,9 @@ pub(crate) struct Header {
 pub(crate) struct Params {
     pub min_category_count: u32,
     pub filter_copies: bool,
+    /// Texts of the rules that every row keeps.
+    pub constraints: Vec<String>,
+    pub detect_structure: bool,
 }
 
 /// Figures of the training. No times: the same seed gives the same file.
@@ -119,20 +122,6 @@ pub(crate) fn json(value: &Value) -> serde_json::Value {
             serde_json::Value::Object(entries.iter().map(|(key, value)| (key.clone(), json(value))).collect())
         }
     }
-}
-
-/// The widest instructions of this machine that matrix products use.
-pub(crate) fn simd() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            return "avx512f";
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return "avx2";
-        }
-    }
-    std::env::consts::ARCH
 }
 
 /// The bytes of a file: `header` with the sections written into it, the sections, the digest.

@@ -8,9 +8,10 @@ use lookalike_core::{Column, Error, Frame, Job, Options, Reservation, Result, Ro
 
 use crate::copies::CopyFilter;
 use crate::model::{FitReport, Fitted, Model, model};
-use crate::prepare::{Restore, Structure, prepare};
+use crate::nn::simd_level;
+use crate::prepare::{Emitted, Restore, Structure, prepare};
 use crate::rows::FrameRows;
-use crate::saved::{json, simd};
+use crate::saved::json;
 
 /// Arguments of a synthesis, apart from the model's own options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub struct Synthesizer {
     structure: Structure,
     /// By column of the model.
     restore: Vec<Restore>,
+    /// By column of the input.
+    emitted: Vec<Emitted>,
     copies: Option<CopyFilter>,
     streams: Streams,
     rows: u64,
@@ -122,8 +125,9 @@ impl Synthesizer {
         let fitted = model.fit(&rows_in, options, params.seed, job)?;
         let streams = Streams::new(params.seed, "sample");
         let rows = params.rows.unwrap_or(rows as u64);
-        let (options, simd) = (options.iter().map(|(name, value)| (name.into(), json(value))).collect(), simd().into());
-        Ok(Self { model, fitted, columns, structure, restore, copies, streams, rows, params, options, simd })
+        let options = options.iter().map(|(name, value)| (name.into(), json(value))).collect();
+        let (emitted, simd) = (structure.emitted(&restore), simd_level().into());
+        Ok(Self { model, fitted, columns, structure, restore, emitted, copies, streams, rows, params, options, simd })
     }
 
     /// The model.
@@ -227,9 +231,13 @@ impl Synthesizer {
     }
 
     fn draw(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
-        let values = self.fitted.sample(rows, rng)?;
+        Ok(self.finish(self.fitted.sample(rows, rng)?, rows, rng))
+    }
+
+    /// From the model's rows to the input's columns.
+    fn finish(&self, values: Vec<Values>, rows: usize, rng: &mut Stream) -> Vec<Values> {
         let values = self.restore.iter().zip(values).map(|(restore, values)| restore.apply(values, rng)).collect();
-        Ok(self.structure.apply(values, rows, rng))
+        self.structure.apply(values, rows, rng)
     }
 
     /// Rows that may not come out: copies of training rows, and rows that break a constraint; in ascending order.

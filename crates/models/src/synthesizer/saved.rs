@@ -6,7 +6,7 @@ use super::{SynthesizeParams, Synthesizer};
 use crate::codec::{Reader, Writer, ensure, inconsistent};
 use crate::copies::CopyFilter;
 use crate::model::model;
-use crate::prepare::Restore;
+use crate::prepare::{Restore, Structure};
 use crate::saved::{self, Header, Origin, Params, SavedColumn, Training};
 
 impl Synthesizer {
@@ -18,9 +18,7 @@ impl Synthesizer {
     pub fn save(&self, origin: &Origin) -> Result<Vec<u8>> {
         let report = self.report();
         let present = |loss: f64| loss.is_finite().then_some(loss);
-        let columns = self.columns.iter().zip(&self.restore).map(|(column, restore)| {
-            SavedColumn::of(&Column { domain: restore.saved_domain(&column.domain), ..column.without_values() })
-        });
+        let structure = self.structure.saved(&self.emitted, &self.restore)?;
         let header = Header {
             format: 0,
             version: env!("CARGO_PKG_VERSION").into(),
@@ -29,6 +27,8 @@ impl Synthesizer {
             params: Params {
                 min_category_count: self.params.min_category_count,
                 filter_copies: self.params.filter_copies,
+                constraints: self.params.constraints.clone(),
+                detect_structure: self.params.detect_structure,
             },
             seed: origin.seed_is_public.then_some(self.params.seed),
             simd: self.simd.clone(),
@@ -40,17 +40,18 @@ impl Synthesizer {
                 history: self.fitted.history().iter().map(|e| [present(e.loss), present(e.held_out)]).collect(),
             },
             metadata: origin.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
-            columns: columns.collect::<Result<_>>()?,
+            columns: structure.columns().iter().map(SavedColumn::of).collect::<Result<_>>()?,
             body: vec![],
         };
-        saved::write(header, vec![("model", self.fitted.save()?), ("restore", self.save_restore())])
-    }
-
-    /// Each stage between the model and its rows is a section like this one.
-    fn save_restore(&self) -> Vec<u8> {
-        let mut w = Writer::section();
-        w.list(&self.restore, |w, restore| restore.save(w));
-        w.into_section()
+        // Each stage between the model and its rows has a section.
+        let section = |write: &dyn Fn(&mut Writer)| {
+            let mut w = Writer::section();
+            write(&mut w);
+            w.into_section()
+        };
+        let restore = section(&|w| w.list(&self.restore, |w, restore| restore.save(w)));
+        let structure = section(&|w| structure.save(w));
+        saved::write(header, vec![("model", self.fitted.save()?), ("restore", restore), ("structure", structure)])
     }
 
     /// A synthesizer from the bytes of a file. It makes `rows` rows, or as many as it was trained on, from `seed`; without a set
@@ -66,8 +67,12 @@ impl Synthesizer {
         ensure(header.model == model.name())?;
         let columns = header.columns()?;
         let fitted = model.load(sections.next("model")?)?;
-        let restore = load_restore(sections.next("restore")?, &columns)?;
+        let restore = sections.next("restore")?;
+        let mut r = Reader::section(sections.next("structure")?);
         sections.finish()?;
+        let structure = Structure::load(&mut r, columns.clone(), header.params.constraints.clone())?;
+        r.finish()?;
+        let restore = load_restore(restore, &structure.model_columns())?;
         ensure(fitted.report().rows == header.training.rows)?;
         let params = SynthesizeParams {
             model: header.model,
@@ -75,29 +80,35 @@ impl Synthesizer {
             seed,
             min_category_count: header.params.min_category_count,
             filter_copies: header.params.filter_copies,
-            ..Default::default()
+            constraints: header.params.constraints,
+            detect_structure: header.params.detect_structure,
         };
         let rows = rows.unwrap_or(header.training.rows);
         let streams = Streams::new(seed, "sample");
-        let (options, simd) = (header.options, header.simd);
-        let loaded = Self { model, fitted, columns, restore, copies: None, streams, rows, params, options, simd };
+        let (emitted, options, simd) = (structure.emitted(&restore), header.options, header.simd);
+        let copies = None;
+        let loaded =
+            Self { model, fitted, columns, structure, restore, emitted, copies, streams, rows, params, options, simd };
         loaded.check()?;
         Ok(loaded)
     }
 
     /// Draws and decodes a row, so that a model that does not fit its columns is refused before anything is made of it.
     fn check(&self) -> Result<()> {
-        let row = self.fitted.sample(1, &mut self.streams.block(u64::MAX))?;
-        ensure(row.len() == self.columns.len())?;
-        for ((column, restore), values) in self.columns.iter().zip(&self.restore).zip(row) {
-            ensure(match (&values, column.role()) {
-                (Values::Number(v), Role::Number) => v.len() == 1,
-                (Values::Code(v), Role::Category) => v.len() == 1,
-                (Values::Omitted, Role::Identifier) => true,
-                _ => false,
-            })?;
-            let values = restore.apply(values, &mut self.streams.block(u64::MAX));
-            column.decode(&values, 0, 1).map_err(|_| inconsistent())?;
+        let mut rng = self.streams.block(u64::MAX);
+        let row = self.fitted.sample(1, &mut rng)?;
+        let columns = self.structure.model_columns();
+        ensure(row.len() == columns.len())?;
+        let fits = |(column, values): (&Column, &Values)| match (values, column.role()) {
+            (Values::Number(v), Role::Number) => v.len() == 1,
+            (Values::Code(v), Role::Category) => v.len() == 1,
+            (Values::Omitted, Role::Identifier) => true,
+            _ => false,
+        };
+        ensure(columns.iter().zip(&row).all(fits))?;
+        let row = self.finish(row, 1, &mut rng);
+        for (column, values) in self.columns.iter().zip(&row) {
+            column.decode(values, 0, 1).map_err(|_| inconsistent())?;
         }
         Ok(())
     }

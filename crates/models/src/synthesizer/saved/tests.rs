@@ -4,7 +4,7 @@ use std::sync::Arc;
 use arrow::array::*;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit};
-use lookalike_core::{EncodeSpec, ErrorKind, FrameBuilder, Options, Value, encode};
+use lookalike_core::{EncodeSpec, ErrorKind, FrameBuilder, Options, Streams, Value, below, encode};
 
 use super::super::tests::{frame_of, generate, mixed};
 use super::*;
@@ -71,6 +71,122 @@ fn every_model_comes_back_from_its_file() {
         }
         assert!(loaded.block(0, &job).is_ok());
     }
+}
+
+/// Rows whose columns hang together: a degree and its number, a zip code and its city, two dates in order, a region and its branch
+/// that are fixed by hand, a copy and a constant. Row 0 alone has the lowest and the highest of all numbers, and its labels are nobody
+/// else's.
+fn structured(n: usize) -> RecordBatch {
+    let mut rng = Streams::new(7, "structured").block(0);
+    let mut draw = |size: usize| -> Vec<usize> { (0..n).map(|_| below(&mut rng, size)).collect() };
+    let (degree, zip, start, stay, branch, age) = (draw(16), draw(20), draw(300), draw(40), draw(6), draw(60));
+    let text = |label: &dyn Fn(usize) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values((0..n).map(|i| if i == 0 { "secret".into() } else { label(i) })))
+    };
+    let number = |own: i64, value: &dyn Fn(usize) -> i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values((0..n).map(|i| if i == 0 { own } else { value(i) })))
+    };
+    let seconds = |array: ArrayRef| cast(&array, &DataType::Timestamp(TimeUnit::Second, None)).unwrap();
+    let day = |i: usize| 1_600_000_080 + 86_400 * start[i] as i64;
+    RecordBatch::try_from_iter([
+        ("degree", text(&|i| format!("d{:02}", degree[i]))),
+        ("degree_number", number(-777, &|i| 10_000_000_000 + 3 * degree[i] as i64)),
+        ("zip", text(&|i| format!("z{:02}", zip[i]))),
+        ("city", text(&|i| format!("c{}", zip[i] / 4))),
+        ("start", seconds(number(1_234_567_860, &day))),
+        ("stop", seconds(number(1_900_000_020, &|i| day(i) + 3600 * stay[i] as i64))),
+        ("region", text(&|i| format!("r{}", branch[i] / 2))),
+        ("branch", number(555, &|i| 20_000_000_000 + 60 * branch[i] as i64)),
+        ("age", number(20, &|i| 20 + age[i] as i64)),
+        ("age_too", number(20, &|i| 20 + age[i] as i64)),
+        ("country", Arc::new(StringArray::from_iter_values((0..n).map(|_| "DE")))),
+        ("edition", Arc::new(Int64Array::from_iter_values((0..n).map(|_| 30_000_000_000)))),
+    ])
+    .unwrap()
+}
+
+fn rules() -> Vec<String> {
+    vec!["fixed(region, branch)".into(), "start <= stop".into(), "age >= 20".into()]
+}
+
+#[test]
+fn structure_comes_back_from_the_file_without_what_is_rare() {
+    let n = 1500;
+    let frame = frame_of(&structured(n), None);
+    for model in MODELS {
+        let fitted = fit(&frame, model.name(), |p| (p.filter_copies, p.constraints) = (false, rules()));
+        assert_eq!(
+            fitted.structure(),
+            [
+                "'region', 'branch' have 6 combinations",
+                "'country' has one value",
+                "'edition' has one value",
+                "'stop' is never below 'start'",
+                "'zip' determines 'city'",
+                "'degree' determines 'degree_number'",
+                "'age_too' equals 'age'",
+            ]
+        );
+        let file = fitted.save(&public()).unwrap();
+        let loaded = Synthesizer::load(&file, None, 3).unwrap();
+        assert_eq!(loaded.structure(), fitted.structure());
+        let made = generate(&fitted);
+        assert_eq!(generate(&loaded), made, "{}", model.name());
+        assert_eq!(loaded.save(&public()).unwrap(), file, "{}: a loaded model is saved as it was", model.name());
+        assert!(!file.windows(6).any(|w| w == b"secret"), "{}", model.name());
+        for (column, made) in loaded.columns().iter().zip(made.columns()) {
+            match &column.domain {
+                Domain::Category(domain) => {
+                    let made = cast(made, &DataType::Utf8).unwrap();
+                    let made: &StringArray = made.as_any().downcast_ref().unwrap();
+                    assert!(made.iter().flatten().all(|label| domain.labels.iter().any(|l| l == label)));
+                }
+                // Neither base nor range reach to the numbers of row 0. Determined numbers have no range but their values.
+                Domain::Number(domain) => {
+                    let NumberKind::Integer { base, .. } = domain.kind else { panic!() };
+                    let ends = (domain.stored(domain.min).unwrap(), domain.stored(domain.max).unwrap());
+                    match column.name() {
+                        "degree_number" => assert_eq!(ends, (10_000_000_000, 10_000_000_045)),
+                        "branch" => assert_eq!(ends, (20_000_000_000, 20_000_000_300)),
+                        "start" => assert!(base > 1_400_000_000 && ends.0 > 1_400_000_000, "{base} {ends:?}"),
+                        "stop" => assert!(ends.1 < 1_800_000_000, "{ends:?}"),
+                        "edition" => assert_eq!(ends, (30_000_000_000, 30_000_000_000)),
+                        _ => {}
+                    }
+                    assert!(![-777, 1_234_567_860, 555].contains(&base), "{}: {base}", column.name());
+                }
+                Domain::Identifier(_) => panic!(),
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_structure_is_refused_or_works() {
+    let frame = frame_of(&structured(300), None);
+    let fitted = fit(&frame, "independent", |p| (p.filter_copies, p.constraints) = (false, rules()));
+    let file = fitted.save(&public()).unwrap();
+    let (header, _) = crate::saved::read(&file).unwrap();
+    let section = header.body.last().unwrap();
+    assert_eq!(section.name, "structure");
+    let start = SavedModel::header_end(&file).unwrap() + section.offset as usize;
+    let job = Job::unbounded();
+    for i in start..start + section.length as usize {
+        for flip in [1u8, 0x80, 0xff] {
+            let mut damaged = file.clone();
+            damaged[i] ^= flip;
+            match Synthesizer::load(&sealed(damaged), None, 3) {
+                // Values that the column has, too: another table.
+                Ok(other) => assert!(other.block(0, &job).is_ok_and(|b| b.values.len() == 12)),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Data, "{i} {flip} {error}"),
+            }
+        }
+    }
+    let header = |from: &str, to: &str| refusal(&with_header(&file, |h| h.replacen(from, to, 1)));
+    assert_eq!(header("start <= stop", "start <= stopp"), "the saved model contradicts itself: fit it again");
+    assert_eq!(header("\"age\"", "\"agee\""), "the saved model contradicts itself: fit it again");
+    let file = fit(&frame, "independent", |p| p.detect_structure = false).save(&public()).unwrap();
+    assert!(String::from_utf8_lossy(&file).contains("\"constraints\":[],\"detect_structure\":false"));
 }
 
 #[test]
