@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Float64Type};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::column::value_type;
 use crate::raw::{Raw, new_raw};
-use crate::{Column, Domain, Error, NumberKind, Result, Value};
+use crate::{Column, Domain, Error, NumberKind, Result, Value, Values};
 
 /// A constant in the terms of a column's domain.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +61,21 @@ impl Column {
         };
         let number = number.ok_or_else(|| Error::internal(format!("column '{name}': a constant without a value")))?;
         Ok(if number.is_nan() { Constant::Null } else { Constant::Number(number) })
+    }
+}
+
+impl Column {
+    /// A number in the domain's units as SQL shows it, strings and times in quotes; for messages.
+    pub fn show(&self, number: f64) -> String {
+        let text = self.decode(&Values::Number(vec![number]), 0, 1).ok().and_then(|array| {
+            let options = FormatOptions::default().with_null("NULL");
+            ArrayFormatter::try_new(array.as_ref(), &options).ok().map(|f| f.value(0).to_string())
+        });
+        match text {
+            Some(text) if value_type(self.field.data_type()).is_temporal() => format!("'{text}'"),
+            Some(text) => text,
+            None => number.to_string(),
+        }
     }
 }
 
@@ -144,6 +160,7 @@ mod tests {
         // 2013-12-31 is day 16,070 since 1970; 12.5 of two places is 1,250 units.
         let days = column(Arc::new(Date32Array::from(vec![16_000, 16_100])));
         assert_eq!(days.constant(&text("2013-12-31")).unwrap(), Constant::Number(16_070.0));
+        assert_eq!((days.show(16_070.0), ages.show(35.0)), ("'2013-12-31'".into(), "35".into()));
         let prices =
             column(Arc::new(Decimal128Array::from(vec![100i128, 2000]).with_precision_and_scale(6, 2).unwrap()));
         assert_eq!(prices.constant(&Value::Float(12.5)).unwrap(), Constant::Number(1250.0));
@@ -161,10 +178,7 @@ mod tests {
         assert_eq!(message(&ages, Value::Bool(true)), "true is no value of column 'x' of type Int32");
         assert_eq!(message(&ages, Value::Int(1 << 40)), "1099511627776 is no value of column 'x' of type Int32");
         let sexes = column(Arc::new(StringArray::from(vec!["F", "M"])));
-        assert_eq!(
-            message(&sexes, Value::Int(1)),
-            "1 is no value of column 'x' of type Utf8: write strings in quotes"
-        );
+        assert_eq!(message(&sexes, Value::Int(1)), "1 is no value of column 'x' of type Utf8: write strings in quotes");
         let days = column(Arc::new(Date32Array::from(vec![16_000, 16_100])));
         assert!(message(&days, Value::Int(1)).ends_with("write dates and times as strings, such as '2013-12-31'"));
     }

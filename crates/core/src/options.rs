@@ -155,7 +155,9 @@ impl ParamKind {
                         matches!(name.as_str(), "min" | "max")
                             && !matches!(end, Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_))
                     };
-                    (1..=2).contains(&ends.len()) && ends.iter().all(is_end) && (ends.len() == 1 || ends[0].0 != ends[1].0)
+                    (1..=2).contains(&ends.len())
+                        && ends.iter().all(is_end)
+                        && (ends.len() == 1 || ends[0].0 != ends[1].0)
                 }
                 _ => true,
             }),

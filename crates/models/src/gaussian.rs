@@ -1,5 +1,7 @@
 //! One multivariate normal for all columns: mean vector and full covariance.
 
+use std::collections::BTreeMap;
+
 use lookalike_core::{Column, Domain, Frame, Job, MISSING, Options, ParamSpec, Result, Stream, Values};
 use rand::RngCore;
 use rayon::prelude::*;
@@ -42,6 +44,10 @@ impl Model for Gaussian {
 
     fn params(&self) -> &'static [ParamSpec] {
         &[]
+    }
+
+    fn conditions(&self) -> bool {
+        true
     }
 
     fn fit(&self, rows: &dyn Rows, _options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
@@ -256,6 +262,74 @@ impl Normal {
         ensure(first == factor.size())?;
         Ok(Self { report, parts, factor, decoders })
     }
+
+    /// Columns without values yet, with room for some.
+    fn empty(&self, rows: usize) -> Vec<Values> {
+        let empty = |decoder: &Decoder| match decoder {
+            Decoder::Omitted => Values::Omitted,
+            Decoder::Number { .. } => Values::Number(Vec::with_capacity(rows)),
+            Decoder::Category { .. } => Values::Code(Vec::with_capacity(rows)),
+        };
+        self.decoders.iter().map(empty).collect()
+    }
+}
+
+/// From a draw of all variables to one in which some have given values.
+struct Shift {
+    given: Vec<usize>,
+    /// Cholesky factor of the correlations of the given ones, row-major. A variable that those before it decide has a pivot of 0 and
+    /// is left to them.
+    factor: Vec<f64>,
+    /// Correlations of each variable with the given ones, row by row.
+    cross: Vec<f64>,
+}
+
+impl Shift {
+    fn new(all: &Factor, given: Vec<usize>) -> Self {
+        let n = given.len();
+        let mut factor = vec![0.0; n * n];
+        for i in 0..n {
+            for j in 0..=i {
+                let sum = dot(&factor[i * n..i * n + j], &factor[j * n..j * n + j]);
+                let rest = all.correlation(given[i], given[j]) - sum;
+                factor[i * n + j] = match factor[j * n + j] {
+                    _ if i == j => {
+                        if rest > 1e-6 {
+                            libm::sqrt(rest)
+                        } else {
+                            0.0
+                        }
+                    }
+                    0.0 => 0.0,
+                    pivot => rest / pivot,
+                };
+            }
+        }
+        let cross = (0..all.size()).flat_map(|v| given.iter().map(move |&g| all.correlation(v, g))).collect();
+        Self { given, factor, cross }
+    }
+
+    /// Shifts row k of the tile.
+    fn apply(&self, tile: &mut Tile, k: usize, wanted: &[f64]) {
+        let n = self.given.len();
+        if n == 0 {
+            return;
+        }
+        let at = |i: usize, j: usize| self.factor[i * n + j];
+        let mut rest: Vec<f64> =
+            self.given.iter().zip(wanted).map(|(g, v)| v - f64::from(tile.z[g * TILE + k])).collect();
+        for i in 0..n {
+            let sum: f64 = (0..i).map(|j| at(i, j) * rest[j]).sum();
+            rest[i] = if at(i, i) > 0.0 { (rest[i] - sum) / at(i, i) } else { 0.0 };
+        }
+        for i in (0..n).rev() {
+            let sum: f64 = (i + 1..n).map(|j| at(j, i) * rest[j]).sum();
+            rest[i] = if at(i, i) > 0.0 { (rest[i] - sum) / at(i, i) } else { 0.0 };
+        }
+        for (v, cross) in self.cross.chunks_exact(n).enumerate() {
+            tile.z[v * TILE + k] += dot(cross, &rest) as f32;
+        }
+    }
 }
 
 impl Decoder {
@@ -290,12 +364,7 @@ impl Decoder {
 
 impl Fitted for Normal {
     fn sample(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
-        let empty = |decoder: &Decoder| match decoder {
-            Decoder::Omitted => Values::Omitted,
-            Decoder::Number { .. } => Values::Number(Vec::with_capacity(rows)),
-            Decoder::Category { .. } => Values::Code(Vec::with_capacity(rows)),
-        };
-        let mut out: Vec<Values> = self.decoders.iter().map(empty).collect();
+        let mut out = self.empty(rows);
         let mut tile = self.factor.tile();
         for start in (0..rows).step_by(TILE) {
             self.factor.draw(&mut tile, rng);
@@ -304,6 +373,42 @@ impl Fitted for Normal {
             }
         }
         Ok(out)
+    }
+
+    /// The normal given numbers: a draw z becomes z + C D^-1 (v - z_g), where v are the given values, D their correlations and C those of
+    /// all variables with them (Hoffman & Ribak 1991). NULL says nothing of other columns. `None` where a category is
+    /// given, which depends on the largest of several variables.
+    fn sample_given(&self, given: &[(usize, Values)], rows: usize, rng: &mut Stream) -> Result<Option<Vec<Values>>> {
+        let mut numbers: Vec<(usize, f64, f64, &[f64])> = vec![];
+        for (column, values) in given {
+            match (self.decoders.get(*column), values) {
+                (Some(Decoder::Number { first, mean, sd, .. }), Values::Number(values)) => {
+                    numbers.push((*first, *mean, *sd, values));
+                }
+                _ => return Ok(None),
+            }
+        }
+        let mut out = self.empty(rows);
+        let mut tile = self.factor.tile();
+        // By which of the given numbers are there; a constant says nothing either.
+        let mut shifts: BTreeMap<Vec<bool>, Shift> = BTreeMap::new();
+        for start in (0..rows).step_by(TILE) {
+            self.factor.draw(&mut tile, rng);
+            let here = TILE.min(rows - start);
+            for k in 0..here {
+                let z = |(_, mean, sd, values): &(usize, f64, f64, &[f64])| (values[start + k] - mean) / sd;
+                let present: Vec<bool> = numbers.iter().map(|n| n.2 > 0.0 && !n.3[start + k].is_nan()).collect();
+                let known = numbers.iter().zip(&present).filter(|n| *n.1).map(|(n, _)| (n.0, z(n)));
+                let (variables, wanted): (Vec<usize>, Vec<f64>) = known.unzip();
+                let shift = shifts.entry(present).or_insert_with(|| Shift::new(&self.factor, variables));
+                shift.apply(&mut tile, k, &wanted);
+            }
+            for (decoder, out) in self.decoders.iter().zip(&mut out) {
+                decoder.read(&tile, here, rng, out);
+            }
+        }
+        given.iter().for_each(|(column, values)| out[*column] = values.clone());
+        Ok(Some(out))
     }
 
     /// That of the multivariate normal, where all columns are numbers that differ and none has NULLs. Which category comes out

@@ -36,6 +36,7 @@
 #![deny(missing_docs)]
 
 mod alias;
+mod ask;
 mod codec;
 mod copies;
 mod factor;
@@ -50,6 +51,7 @@ mod prepare;
 mod rows;
 mod synthesizer;
 
+pub use ask::{Anonymity, Ask, Asked, Condition};
 pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;
 pub use synthesizer::{Block, SynthesizeParams, Synthesizer};

@@ -188,6 +188,24 @@ impl Restore {
     }
 }
 
+impl Restore {
+    /// The input's codes of the categories that leave, in ascending order; none for other columns.
+    pub fn categories(&self) -> &[u32] {
+        match self {
+            Restore::Codes { to_input, .. } => to_input,
+            Restore::Keep(_) => &[],
+        }
+    }
+
+    /// Range and grid of the numbers that leave.
+    pub fn numbers(&self) -> Option<&NumberDomain> {
+        match self {
+            Restore::Keep(domain) => domain.as_ref(),
+            Restore::Codes { .. } => None,
+        }
+    }
+}
+
 /// [`NumberDomain::snap`] of every value.
 pub(crate) fn snap_all(domain: &NumberDomain, values: &mut [f64]) {
     values.iter_mut().for_each(|v| *v = domain.snap(*v));

@@ -185,9 +185,41 @@ impl Synthesizer {
         Ok(values)
     }
 
-    fn draw(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
+    /// Rows of the model as they leave, copies among them.
+    pub(crate) fn draw(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
         let values = self.fitted.sample(rows, rng)?;
-        Ok(self.restore.iter().zip(values).map(|(restore, values)| restore.apply(values, rng)).collect())
+        Ok(self.restored(values, rng))
+    }
+
+    /// The same around values of some of the input's columns, as [`Fitted::sample_given`] takes them; `None` where the model cannot.
+    pub(crate) fn draw_given(
+        &self,
+        given: &[(usize, Values)],
+        rows: usize,
+        rng: &mut Stream,
+    ) -> Result<Option<Vec<Values>>> {
+        let given: Vec<(usize, Values)> = given.iter().map(|(c, v)| (*c, self.restore[*c].undo(v))).collect();
+        let values = self.fitted.sample_given(&given, rows, rng)?;
+        Ok(values.map(|values| self.restored(values, rng)))
+    }
+
+    fn restored(&self, values: Vec<Values>, rng: &mut Stream) -> Vec<Values> {
+        self.restore.iter().zip(values).map(|(restore, values)| restore.apply(values, rng)).collect()
+    }
+
+    /// Which of the rows equal a training row, in ascending order; none where copies are allowed.
+    pub(crate) fn copies(&self, values: &[Values], rows: usize) -> Vec<usize> {
+        self.copies.as_ref().map_or(vec![], |filter| filter.copies(values, rows))
+    }
+
+    /// What comes out of a column.
+    pub(crate) fn restore(&self, column: usize) -> &Restore {
+        &self.restore[column]
+    }
+
+    /// The random numbers of the output; block b has the stream b.
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     fn replace_copies(
