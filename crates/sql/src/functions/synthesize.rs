@@ -8,10 +8,11 @@ use lookalike_attacks::{ExposureParams, NULL_EXPOSURE, exposure};
 use lookalike_core::{
     Default, EncodeSpec, Error, Frame, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result,
 };
-use lookalike_models::{SynthesizeParams, Synthesizer};
+use lookalike_models::{Ask, Asked, SynthesizeParams, Synthesizer};
 
 use super::common::{IDENTIFIERS, PRIVACY_UNIT, SEED, distinct, require_column};
 use super::trainer::{self, ModelTrainer};
+use super::{ask, ask::ASK};
 use crate::exec::encode_together;
 use crate::function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
 
@@ -56,12 +57,14 @@ impl TableFunction for Synthesize {
     fn options(&self) -> Vec<ParamSpec> {
         let mut options = trainer::options();
         options.extend([ROWS, MAX_EXPOSURE, SEED, IDENTIFIERS, PRIVACY_UNIT]);
+        options.extend(ASK);
         options
     }
 
     fn schema(&self, call: &Call) -> Result<SchemaRef> {
         let input = call.required("input")?;
         trainer::model_options(&call.options)?;
+        ask::check(&call.options, input)?;
         let spec = spec(call)?;
         FrameBuilder::new(Arc::clone(input), spec)?;
         Ok(Arc::clone(input))
@@ -76,6 +79,7 @@ impl TableFunction for Synthesize {
             spec: spec(call)?,
             params,
             model_options: options,
+            ask: ask::ask(&call.options)?,
             max_exposure: call.options.float(MAX_EXPOSURE.name),
         }))
     }
@@ -120,6 +124,7 @@ struct Fit {
     spec: EncodeSpec,
     params: SynthesizeParams,
     model_options: Options,
+    ask: Ask,
     max_exposure: Option<f64>,
 }
 
@@ -156,29 +161,30 @@ impl Operation for Fit {
         let report = synthesizer.report();
         job.count("persons_trained", report.units as usize);
         job.count("epochs", report.epochs as usize);
-        Ok(Arc::new(Sample { schema: Arc::clone(&self.schema), synthesizer, _memory: input.memory }))
+        let asked = Asked::new(synthesizer, &self.ask, job)?;
+        Ok(Arc::new(Sample { schema: Arc::clone(&self.schema), asked, _memory: input.memory }))
     }
 }
 
 struct Sample {
     schema: SchemaRef,
-    synthesizer: Synthesizer,
+    asked: Asked,
     _memory: Vec<Reservation>,
 }
 
 impl Output for Sample {
     fn chunks(&self) -> u64 {
-        self.synthesizer.blocks()
+        self.asked.blocks()
     }
 
     fn start(&self, chunk: u64) -> u64 {
-        chunk * Synthesizer::BLOCK_ROWS as u64
+        self.asked.first_row(chunk)
     }
 
     fn chunk(&self, chunk: u64, job: &Job) -> Result<RecordBatch> {
-        let block = self.synthesizer.block(chunk, job)?;
+        let block = self.asked.block(chunk, job)?;
         let columns = self
-            .synthesizer
+            .asked
             .columns()
             .iter()
             .zip(&block.values)
