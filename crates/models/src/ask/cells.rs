@@ -217,8 +217,8 @@ fn too_much(
     let rows = asked.synthesizer().rows();
     Error::data(format!(
         "k => {}: {short} of {cells} combinations of {} are held by fewer rows{more}; to fill them takes {needed} rows on top of \
-         {rows}, max_padding => {} allows {}: bin quasi-identifiers before synthesising (bucket(age, 10), generalize(zip, \
-         'mask_suffix(2)', 1)), name fewer, make more rows, or raise max_padding",
+         {rows}, max_padding => {} allows {}: bin quasi-identifiers before synthesising (generalize(age, 'widths(10)', 1)), name \
+         fewer, make more rows, or raise max_padding",
         goal.k,
         goal.names(asked),
         anonymity.max_padding,

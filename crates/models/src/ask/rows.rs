@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use lookalike_core::{Column, Error, Job, Result, Role, Stream, Values};
+use lookalike_core::{Column, Error, Job, Result, Role, Stream, Values, list_names};
 
 use super::Asked;
 use super::plan::{Cell, values_of};
-use crate::Synthesizer;
+use crate::{MODELS, Synthesizer};
 
 /// Rows that may be drawn for a block, however few it has.
 pub(super) const LEAST_DRAWS: u64 = 100_000;
@@ -121,7 +121,7 @@ impl Asked {
             }
             let mut filled = filled.into_iter();
             places.retain(|_| filled.next() == Some(false));
-            each *= 2;
+            each = (each * 2).min(Synthesizer::BLOCK_ROWS);
         }
         Ok(vec![])
     }
@@ -177,9 +177,10 @@ impl Asked {
             0 => String::new(),
             n => format!(" ({n} more were, but are copies of training rows: filter_copies => false allows them)"),
         };
+        let askable = list_names(MODELS.iter().filter(|m| m.conditions()).map(|m| m.name()));
         Err(Error::data(format!(
             "too few rows of the model '{}' are as asked, such as {{{}}}: of {} rows drawn, {} of the {rows} wanted were{copies}; ask \
-             for less, raise max_tries, or take a model that can be asked (see LOOKALIKE_MODELS())",
+             for less, raise max_tries, or take a model that can be asked ({askable})",
             self.synthesizer.model().name(),
             self.plan.describe(class),
             tally.drawn,

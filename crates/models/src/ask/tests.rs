@@ -497,8 +497,8 @@ fn quasi_identifiers_that_make_every_row_unique_are_refused() {
     assert_eq!(
         refusal(anonymity(10, &["sex", "x"])),
         "k => 10: 300 of 300 combinations of (sex, x) are held by fewer rows; to fill them takes 2700 rows on top of 300, \
-         max_padding => 1 allows 300: bin quasi-identifiers before synthesising (bucket(age, 10), generalize(zip, \
-         'mask_suffix(2)', 1)), name fewer, make more rows, or raise max_padding"
+         max_padding => 1 allows 300: bin quasi-identifiers before synthesising (generalize(age, 'widths(10)', 1)), name \
+         fewer, make more rows, or raise max_padding"
     );
     assert!(
         refusal(anonymity(10, &["sexx"]))
