@@ -252,7 +252,7 @@ impl Asked {
         let how = if tally.by_model {
             format!("the model '{model}' takes some of what is asked as given, and the rest is met by rejection")
         } else {
-            format!("what is asked is met by rejection, because the model '{model}' cannot be asked for it")
+            format!("what is asked is met by rejection: the model '{model}' takes none of it as given")
         };
         job.warn(&format!("{how}: of the first {} rows drawn {share:.2}% were taken", tally.rejected_draws));
     }

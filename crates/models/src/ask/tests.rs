@@ -246,7 +246,7 @@ fn which_way_was_used_is_said() {
     assert_eq!(said("independent", women()), (String::new(), 1000));
     let (message, drawn) = said("gaussian", women());
     assert!(message.starts_with(
-        "what is asked is met by rejection, because the model 'gaussian' cannot be asked for it: of the first "
+        "what is asked is met by rejection: the model 'gaussian' takes none of it as given: of the first "
     ));
     assert!(drawn > 2000, "{drawn}");
     let both = [women(), vec![any("age", &[Value::Int(40)])]].concat();
