@@ -3,7 +3,7 @@
 //! A [`Model`] learns from encoded rows in canonical order and gives a [`Fitted`] sampler that can be saved. A
 //! [`Synthesizer`] stands around it: it hides rare categories and extreme numbers from the model, keeps what comes out
 //! inside the input's domains, and draws again what equals a training row. Its output comes in blocks; block b depends
-//! on the seed and b alone.
+//! on the seed and b alone. An [`Asked`] is one of whose rows something is asked: conditions, quotas, k-anonymity.
 //!
 //! ```
 //! use std::sync::Arc;
