@@ -1,5 +1,6 @@
 //! From an encoded frame to blocks of new rows: the engine-free half of SYNTHESIZE.
 
+mod given;
 mod saved;
 
 use std::collections::BTreeMap;
@@ -230,7 +231,8 @@ impl Synthesizer {
         Ok(values)
     }
 
-    fn draw(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
+    /// Rows of the model as they leave, those that are refused among them.
+    pub(crate) fn draw(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
         Ok(self.finish(self.fitted.sample(rows, rng)?, rows, rng))
     }
 
@@ -241,7 +243,7 @@ impl Synthesizer {
     }
 
     /// Rows that may not come out: copies of training rows, and rows that break a constraint; in ascending order.
-    fn refused(&self, values: &[Values], rows: usize) -> Vec<usize> {
+    pub(crate) fn refused(&self, values: &[Values], rows: usize) -> Vec<usize> {
         let copies = self.copies.as_ref().map_or(vec![], |filter| filter.copies(values, rows));
         let broken = self.structure.broken(values);
         if broken.is_empty() {

@@ -1,6 +1,7 @@
 //! The registry of table functions. A function is one file here, one line below and one `.slt`.
 
 mod anonymity_report;
+mod ask;
 mod attribute_inference;
 mod common;
 mod dcr;

@@ -53,7 +53,6 @@ pub(crate) struct Structure {
 
 /// What a condition on an input column is to the model.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(dead_code)] // For conditions.
 pub(crate) enum Given {
     /// One of these values of a column of the model, in proportion to these rows; the values are the structured frame's, before
     /// [`super::Restore::undo`].
@@ -329,7 +328,6 @@ impl Structure {
     }
 
     /// What it means to the model that an input column has one of the values.
-    #[allow(dead_code)] // For conditions.
     pub fn given(&self, column: usize, values: &Values) -> Given {
         self.given_weighted(column, Levels::of(values), None)
     }

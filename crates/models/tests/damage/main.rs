@@ -155,7 +155,10 @@ fn damage_header(header: &str, rng: &mut Stream) -> String {
             }
         }
         2 => tokens[at] = tail(&tokens[at]),
-        3 => tokens.swap(at, below(rng, header.len()) % tokens.len().max(1)),
+        3 => {
+            let other = below(rng, header.len()) % tokens.len().max(1);
+            tokens.swap(at, other);
+        }
         4 => {
             let words =
                 ["null", "\"Null\"", "\"Utf8\"", "\"Boolean\"", "\"Int8\"", "\"Float16\"", "true", "[]", "{}", "\"\""];

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use lookalike_core::{Default, EncodeSpec, Error, FrameBuilder, Job, ParamKind, ParamSpec, Result, list_names};
-use lookalike_models::{SavedModel, Synthesizer};
+use lookalike_models::{Ask, Asked, SavedModel, Synthesizer};
 
 use super::common::{SEED, comparable};
 use super::synthesize::{ROWS, Sample};
+use super::{ask, ask::ASK};
 use crate::exec::encode_together;
 use crate::function::{Call, FileSpec, FileUse, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
 
@@ -51,7 +52,10 @@ impl TableFunction for SampleModel {
     }
 
     fn options(&self) -> Vec<ParamSpec> {
-        vec![PATH, ParamSpec { default: Default::Unset("as many as the model was trained on"), ..ROWS }, SEED]
+        let mut options =
+            vec![PATH, ParamSpec { default: Default::Unset("as many as the model was trained on"), ..ROWS }, SEED];
+        options.extend(ASK);
+        options
     }
 
     fn schema_options(&self) -> &'static [&'static str] {
@@ -73,6 +77,7 @@ impl TableFunction for SampleModel {
     fn schema(&self, call: &Call) -> Result<SchemaRef> {
         let saved = saved(call)?;
         exclude_spec(call, &saved)?;
+        ask::check(&call.options, &saved.schema)?;
         Ok(saved.schema)
     }
 
@@ -84,6 +89,7 @@ impl TableFunction for SampleModel {
             saved,
             rows: call.options.int("rows").map(i64::unsigned_abs),
             seed: call.seed(),
+            ask: ask::ask(&call.options)?,
         }))
     }
 }
@@ -128,6 +134,7 @@ struct Load {
     exclude: Option<EncodeSpec>,
     rows: Option<u64>,
     seed: u64,
+    ask: Ask,
 }
 
 impl Operation for Load {
@@ -160,6 +167,7 @@ impl Operation for Load {
             );
         }
         let schema = Arc::clone(&self.saved.schema);
-        Ok(Arc::new(Sample { schema, synthesizer, _memory: vec![memory] }))
+        let asked = Asked::new(synthesizer, &self.ask, job)?;
+        Ok(Arc::new(Sample { schema, asked, _memory: vec![memory] }))
     }
 }

@@ -8,10 +8,11 @@ use lookalike_attacks::{ExposureParams, NULL_EXPOSURE, exposure};
 use lookalike_core::{
     Default, EncodeSpec, Error, Frame, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result,
 };
-use lookalike_models::{Origin, SynthesizeParams, Synthesizer};
+use lookalike_models::{Ask, Asked, Origin, SynthesizeParams, Synthesizer};
 
 use super::common::{IDENTIFIERS, PRIVACY_UNIT, SEED, distinct, require_column};
 use super::trainer::{self, ModelTrainer};
+use super::{ask, ask::ASK};
 use crate::exec::encode_together;
 use crate::function::{
     Call, FRESH_SEED, FileSpec, FileUse, Gathered, Operation, Output, RelationSpec, TableFunction, Want,
@@ -65,6 +66,7 @@ impl TableFunction for Synthesize {
     fn options(&self) -> Vec<ParamSpec> {
         let mut options = trainer::options();
         options.extend([ROWS, MAX_EXPOSURE, SAVE_MODEL, SEED, IDENTIFIERS, PRIVACY_UNIT]);
+        options.extend(ASK);
         options
     }
 
@@ -77,11 +79,13 @@ impl TableFunction for Synthesize {
     }
 
     fn schema(&self, call: &Call) -> Result<SchemaRef> {
+        ask::check(&call.options, call.required("input")?)?;
         check(call)
     }
 
     fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>> {
-        Ok(Arc::new(Fit { schema: self.schema(call)?, training: Training::of(call, SAVE_MODEL.name)? }))
+        let training = Training::of(call, SAVE_MODEL.name)?;
+        Ok(Arc::new(Fit { schema: self.schema(call)?, training, ask: ask::ask(&call.options)? }))
     }
 }
 
@@ -213,6 +217,7 @@ impl Training {
 struct Fit {
     schema: SchemaRef,
     training: Training,
+    ask: Ask,
 }
 
 impl Operation for Fit {
@@ -222,30 +227,31 @@ impl Operation for Fit {
 
     fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Arc<dyn Output>> {
         let Trained { synthesizer, memory } = self.training.run(inputs, job)?;
-        Ok(Arc::new(Sample { schema: Arc::clone(&self.schema), synthesizer, _memory: memory }))
+        let asked = Asked::new(synthesizer, &self.ask, job)?;
+        Ok(Arc::new(Sample { schema: Arc::clone(&self.schema), asked, _memory: memory }))
     }
 }
 
 /// The blocks of a synthesizer as rows.
 pub(super) struct Sample {
     pub schema: SchemaRef,
-    pub synthesizer: Synthesizer,
+    pub asked: Asked,
     pub _memory: Vec<Reservation>,
 }
 
 impl Output for Sample {
     fn chunks(&self) -> u64 {
-        self.synthesizer.blocks()
+        self.asked.blocks()
     }
 
     fn start(&self, chunk: u64) -> u64 {
-        chunk * Synthesizer::BLOCK_ROWS as u64
+        self.asked.first_row(chunk)
     }
 
     fn chunk(&self, chunk: u64, job: &Job) -> Result<RecordBatch> {
-        let block = self.synthesizer.block(chunk, job)?;
+        let block = self.asked.block(chunk, job)?;
         let columns = self
-            .synthesizer
+            .asked
             .columns()
             .iter()
             .zip(&block.values)

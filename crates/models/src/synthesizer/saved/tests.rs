@@ -122,8 +122,8 @@ fn structure_comes_back_from_the_file_without_what_is_rare() {
                 "'country' has one value",
                 "'edition' has one value",
                 "'stop' is never below 'start'",
-                "'zip' determines 'city'",
                 "'degree' determines 'degree_number'",
+                "'zip' determines 'city'",
                 "'age_too' equals 'age'",
             ]
         );
