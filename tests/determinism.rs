@@ -7,9 +7,18 @@ use tempfile::TempDir;
 use crate::support::{run, session, sorted_rows};
 
 /// One query a function; `heart` is the table whose files are shuffled.
-const QUERIES: [(&str, &str); 15] = [
+const QUERIES: [(&str, &str); 17] = [
     ("synthesize", "SELECT * FROM synthesize(heart, rows => 500, seed => 11)"),
     ("synthesize limit", "SELECT * FROM synthesize(heart, rows => 9000, seed => 11) LIMIT 5000"),
+    (
+        "synthesize as asked",
+        "SELECT * FROM synthesize(heart, rows => 9000, seed => 11, condition => {age: {min: 50}}, balance => ['sex', 'cp'])",
+    ),
+    (
+        "synthesize with k",
+        "SELECT * FROM synthesize((SELECT id, bucket(age, 10) AS decade, sex, site, chol FROM heart), rows => 9000, seed => 11, \
+         k => 20, quasi_identifiers => ['decade', 'sex', 'site'])",
+    ),
     ("k_anonymize", "SELECT * FROM k_anonymize(heart, k => 5, quasi_identifiers => ['age', 'sex'], class_id => true)"),
     (
         "k_anonymize by criteria",

@@ -188,6 +188,14 @@ const CALLS: &[(&str, &str)] = &[
         "synthesize",
         "SELECT * FROM synthesize(heart, rows => 300, seed => 1, identifiers => ['id'], filter_copies => true)",
     ),
+    // Constants, lists, ranges, NULL, shares.
+    (
+        "synthesize",
+        "SELECT * FROM synthesize(heart, model => 'independent', rows => 300, seed => 1, max_tries => 500, balance => 'cp', \
+         condition => {'diagnosis': 0, 'site': ['Cleveland', 'Hungary'], 'oldpeak': {'min': 0.5, 'max': 2}, 'ca': [NULL, 0]}, \
+         proportions => {'sex': {'Female': 0.5, 'Male': 0.5}, 'exang': {'true': 0.25}}, k => 3, \
+         quasi_identifiers => ['sex', 'site'], sensitive => ['cp'], l => 2, max_padding => 2)",
+    ),
     (
         "quality_report",
         "SELECT * FROM quality_report((SELECT age, sex, cp, chol, id % 40 AS who FROM heart WHERE id <= 400), (SELECT age, sex, \
@@ -200,6 +208,14 @@ const CALLS: &[(&str, &str)] = &[
          heart WHERE id > 600), (SELECT age, sex, cp, exang FROM heart WHERE id BETWEEN 301 AND 450), target => 'exang', \
          task => 'classification', positive => 'true', second => (SELECT age, sex, cp, exang FROM heart WHERE id BETWEEN 451 \
          AND 600), seed => 1)",
+    ),
+    (
+        "fit_model",
+        "SELECT epoch, loss FROM fit_model(heart, path => 'target/registry.lookalike', seed => 1, model => 'independent', knots => 64)",
+    ),
+    (
+        "sample_model",
+        "SELECT * FROM sample_model('target/registry.lookalike', (SELECT * FROM heart WHERE id < 300), rows => 300, seed => 1)",
     ),
     (
         "k_anonymize",

@@ -405,3 +405,53 @@ async fn the_quickstart_runs_in_object_storage() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn models_are_saved_and_sampled_in_object_storage() {
+    within_limit(async {
+        let server = Server::start().await;
+        let proxy = Proxy::start(server.address).await;
+        let ctx = session(&proxy.endpoint(), SECRET);
+        let stays = format!("({STAYS})");
+        let fit = format!(
+            "SELECT epoch FROM fit_model({stays}, path => 's3://hospital/models/stays.lookalike', identifiers => 'stay', seed => 3)"
+        );
+        assert_eq!(numbers(&ctx, &fit).await, [0]);
+        assert_eq!(server.objects(), ["models/stays.lookalike"]);
+        let sample = "SELECT * FROM sample_model('s3://hospital/models/stays.lookalike', rows => 30000, seed => 3)";
+        let synthesize = format!(
+            "SELECT * FROM synthesize({stays}, identifiers => 'stay', rows => 30000, seed => 3, filter_copies => false, \
+             save_model => 's3://hospital/models/again.lookalike')"
+        );
+        let different = format!("SELECT count(*) FROM ({sample} EXCEPT ({synthesize}))");
+        assert_eq!(numbers(&ctx, &different).await, [0]);
+        assert_eq!(numbers(&ctx, &format!("SELECT count(*) FROM ({sample})")).await, [30_000]);
+        assert_eq!(listed(&server).await, ["models/again.lookalike", "models/stays.lookalike"]);
+
+        let missing = sql(&ctx, "SELECT * FROM sample_model('s3://hospital/models/none.lookalike')").await;
+        assert_says(&missing.expect_err("no such object"), &["there is no file 's3://hospital/models/none.lookalike'"]);
+        let wrong = session(&server.endpoint(), "not-the-secret");
+        assert_says(&sql(&wrong, sample).await.expect_err("the secret is wrong"), &["stays.lookalike", "403"]);
+
+        // A wire cut while a model is written leaves the one that was there before, and no other.
+        let kept = format!("{sample} ORDER BY stay LIMIT 100");
+        let before = text(&ctx, &kept).await;
+        for name in ["stays", "new"] {
+            proxy.cut_after(Direction::Up, 2 << 10);
+            let path = format!("s3://hospital/models/{name}.lookalike");
+            let other = format!("SELECT * FROM fit_model((SELECT age, ward, cost FROM {stays}), path => '{path}')");
+            let error = sql(&ctx, &other).await.expect_err("the wire is cut");
+            assert!(proxy.is_cut(), "{error}");
+            assert_says(&error, &["FIT_MODEL: writing", &path]);
+            proxy.mend();
+            assert_eq!(server.objects(), ["models/again.lookalike", "models/stays.lookalike"]);
+        }
+        assert_eq!(text(&ctx, &kept).await, before);
+
+        // A server that cannot be reached any more.
+        drop(server);
+        proxy.cut_after(Direction::Down, 0);
+        assert_says(&sql(&ctx, sample).await.expect_err("nobody answers"), &["stays.lookalike"]);
+    })
+    .await;
+}

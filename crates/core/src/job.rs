@@ -25,6 +25,14 @@ pub trait Host: Send + Sync {
     fn scratch(&self, _purpose: &str) -> Result<Scratch> {
         Scratch::temporary()
     }
+    /// The bytes of a file that the user named; a data error says why they are not to be had.
+    fn read_file(&self, path: &str) -> Result<Vec<u8>> {
+        Err(Error::internal(format!("'{path}' was to be read where there are no files")))
+    }
+    /// Writes a file that the user named, under its name at once and completely or not at all.
+    fn write_file(&self, path: &str, _bytes: Vec<u8>) -> Result<()> {
+        Err(Error::internal(format!("'{path}' was to be written where there are no files")))
+    }
 }
 
 /// How far the training of a model has come.
@@ -79,6 +87,12 @@ impl Host for Quiet {
     fn scratch(&self, purpose: &str) -> Result<Scratch> {
         self.0.scratch(purpose)
     }
+    fn read_file(&self, path: &str) -> Result<Vec<u8>> {
+        self.0.read_file(path)
+    }
+    fn write_file(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        self.0.write_file(path, bytes)
+    }
 }
 
 /// A cheap, cloneable handle that long loops ask whether to go on.
@@ -122,6 +136,16 @@ impl Job {
     /// A temporary file for what memory does not hold; `purpose` says what.
     pub fn scratch(&self, purpose: &str) -> Result<Scratch> {
         self.host.scratch(purpose)
+    }
+
+    /// The bytes of a file that the user named; a data error says why they are not to be had.
+    pub fn read_file(&self, path: &str) -> Result<Vec<u8>> {
+        self.host.read_file(path)
+    }
+
+    /// Writes a file that the user named, under its name at once and completely or not at all.
+    pub fn write_file(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        self.host.write_file(path, bytes)
     }
 
     /// Hands the user a message that the result does not hold, such as that a search was cut short.

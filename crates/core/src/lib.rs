@@ -23,6 +23,7 @@
 
 mod builder;
 mod column;
+mod constant;
 mod error;
 mod frame;
 mod guarantee;
@@ -36,6 +37,7 @@ mod streams;
 
 pub use builder::{EncodeSpec, FrameBuilder, encode};
 pub use column::{CategoryDomain, Column, Domain, IdentifierDomain, MISSING, NumberDomain, NumberKind, Role, Values};
+pub use constant::{Constant, check_constant};
 pub use error::{Error, ErrorKind, Result};
 pub use frame::{Frame, Units, bytes_hash, row_hashes};
 pub use guarantee::Guarantee;

@@ -83,6 +83,11 @@ pub enum ParamKind {
     Texts,
     /// `{column: [constant, ...], ...}`.
     Lists,
+    /// What columns may hold: `{column: constant, column: [constant, ...], column: {min: constant, max: constant}, ...}`, NULL among
+    /// the constants.
+    Conditions,
+    /// Shares of values: `{column: {value: number from 0 to 1, ...}, ...}`.
+    Shares,
 }
 
 impl ParamKind {
@@ -98,6 +103,8 @@ impl ParamKind {
             ParamKind::Relations => "{column: relation}",
             ParamKind::Texts => "{column: string}",
             ParamKind::Lists => "{column: list}",
+            ParamKind::Conditions => "{column: constant, list or {min, max}}",
+            ParamKind::Shares => "{column: {value: share}}",
         }
     }
 
@@ -116,6 +123,10 @@ impl ParamKind {
             ParamKind::Relations => "a struct of table names such as {age: 'age_levels'}".into(),
             ParamKind::Texts => "a struct of strings such as {age: 'widths(5, 10)'}".into(),
             ParamKind::Lists => "a struct of lists such as {age: [18, 90], city: ['Bonn', 'Ulm', 'other']}".into(),
+            ParamKind::Conditions => {
+                "a struct of constants, lists or ranges such as {sex: 'F', city: ['Bonn', 'Ulm'], age: {min: 18, max: 40}}".into()
+            }
+            ParamKind::Shares => "a struct of structs of shares from 0 to 1 such as {sex: {F: 0.5, M: 0.5}}".into(),
         }
     }
 
@@ -133,6 +144,28 @@ impl ParamKind {
             }
             (ParamKind::Lists, Value::Map(entries)) => entries.iter().all(|(_, v)| match v {
                 Value::List(items) => items.iter().all(|i| !matches!(i, Value::Null | Value::List(_) | Value::Map(_))),
+                _ => false,
+            }),
+            (ParamKind::Conditions, Value::Map(entries)) => entries.iter().all(|(_, v)| match v {
+                Value::List(items) => {
+                    !items.is_empty() && items.iter().all(|i| !matches!(i, Value::List(_) | Value::Map(_)))
+                }
+                Value::Map(ends) => {
+                    let is_end = |(name, end): &(String, Value)| {
+                        matches!(name.as_str(), "min" | "max")
+                            && !matches!(end, Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_))
+                    };
+                    (1..=2).contains(&ends.len())
+                        && ends.iter().all(is_end)
+                        && (ends.len() == 1 || ends[0].0 != ends[1].0)
+                }
+                _ => true,
+            }),
+            (ParamKind::Shares, Value::Map(entries)) => entries.iter().all(|(_, v)| match v {
+                Value::Map(shares) => {
+                    let share = ParamKind::Float { min: 0.0, max: 1.0 };
+                    !shares.is_empty() && shares.iter().all(|(_, s)| share.accepts(s))
+                }
                 _ => false,
             }),
             _ => false,
@@ -249,6 +282,11 @@ impl Options {
     /// The value of an option, if set.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.values.iter().find(|(n, _)| *n == name).map(|(_, v)| v)
+    }
+
+    /// Every option that is set, with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.values.iter().map(|(name, value)| (*name, value))
     }
 
     /// A boolean option; false when not set.
@@ -398,7 +436,13 @@ mod tests {
         ParamSpec { name: "columns", kind: ParamKind::Names, default: Default::Unset("all"), purpose: "" },
         ParamSpec { name: "rules", kind: ParamKind::Texts, default: Default::Unset("none"), purpose: "" },
         ParamSpec { name: "bounds", kind: ParamKind::Lists, default: Default::Unset("none"), purpose: "" },
+        ParamSpec { name: "condition", kind: ParamKind::Conditions, default: Default::Unset("none"), purpose: "" },
+        ParamSpec { name: "shares", kind: ParamKind::Shares, default: Default::Unset("none"), purpose: "" },
     ];
+
+    fn map(entries: &[(&str, Value)]) -> Value {
+        Value::Map(entries.iter().map(|(k, v)| (k.to_string(), v.clone())).collect())
+    }
 
     fn check(given: &[(&str, Value)]) -> Result<Options> {
         Options::check(SPECS, &given.iter().map(|(n, v)| (n.to_string(), v.clone())).collect::<Vec<_>>())
@@ -426,7 +470,8 @@ mod tests {
         for (given, message) in [
             (
                 vec![("sed", Value::Int(1))],
-                "unknown option 'sed'; did you mean 'seed'? (allowed: k, seed, metric, columns, rules, bounds)",
+                "unknown option 'sed'; did you mean 'seed'? (allowed: k, seed, metric, columns, rules, bounds, \
+                 condition, shares)",
             ),
             (vec![("k", Value::Int(1))], "option 'k' is 1, allowed is an integer of at least 2"),
             (vec![("k", Value::Text("x".into()))], "option 'k' is 'x', allowed is an integer of at least 2"),
@@ -448,8 +493,43 @@ mod tests {
                 "option 'bounds' is {age: [NULL]}, allowed is a struct of lists such as {age: [18, 90], city: ['Bonn', \
                  'Ulm', 'other']}",
             ),
+            (
+                vec![("k", Value::Int(2)), ("condition", map(&[("age", map(&[("from", Value::Int(1))]))]))],
+                "option 'condition' is {age: {from: 1}}, allowed is a struct of constants, lists or ranges such as {sex: 'F', \
+                 city: ['Bonn', 'Ulm'], age: {min: 18, max: 40}}",
+            ),
+            (
+                vec![("k", Value::Int(2)), ("shares", map(&[("sex", map(&[("F", Value::Float(1.5))]))]))],
+                "option 'shares' is {sex: {F: 1.5}}, allowed is a struct of structs of shares from 0 to 1 such as {sex: {F: \
+                 0.5, M: 0.5}}",
+            ),
         ] {
             assert_eq!(check(&given).unwrap_err().message(), message);
+        }
+    }
+
+    #[test]
+    fn conditions_are_constants_lists_and_ranges() {
+        let given = |v: Value| check(&[("k", Value::Int(2)), ("condition", map(&[("x", v)]))]).is_ok();
+        let (one, null) = (Value::Int(1), Value::Null);
+        for allowed in [
+            one.clone(),
+            null.clone(),
+            Value::Bool(true),
+            Value::List(vec![one.clone(), null.clone()]),
+            map(&[("min", one.clone())]),
+            map(&[("max", one.clone()), ("min", Value::Text("a".into()))]),
+        ] {
+            assert!(given(allowed.clone()), "{allowed}");
+        }
+        for refused in [
+            Value::List(vec![]),
+            Value::List(vec![Value::List(vec![])]),
+            map(&[]),
+            map(&[("min", null)]),
+            map(&[("min", one.clone()), ("min", one)]),
+        ] {
+            assert!(!given(refused.clone()), "{refused}");
         }
     }
 

@@ -19,9 +19,15 @@ impl Streams {
         key[..8].copy_from_slice(&seed.to_le_bytes());
         // FNV-1a over the purpose, twice with different offsets: 128 bits that keep purposes apart.
         for (half, offset) in [(8, 0xcbf2_9ce4_8422_2325_u64), (16, 0x8422_2325_cbf2_9ce4)] {
-            let hash = purpose.bytes().fold(offset, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-            key[half..half + 8].copy_from_slice(&hash.to_le_bytes());
+            key[half..half + 8].copy_from_slice(&fnv(purpose, offset).to_le_bytes());
         }
+        Self { key }
+    }
+
+    /// Streams of the same seed for a part of the purpose: apart from these and from those of other parts.
+    pub fn part(&self, part: &str) -> Self {
+        let mut key = self.key;
+        key[24..].copy_from_slice(&fnv(part, 0xcbf2_9ce4_8422_2325).to_le_bytes());
         Self { key }
     }
 
@@ -31,6 +37,11 @@ impl Streams {
         rng.set_stream(block);
         rng
     }
+}
+
+/// FNV-1a.
+fn fnv(text: &str, offset: u64) -> u64 {
+    text.bytes().fold(offset, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A seed from the operating system, for calls that give none.
@@ -64,7 +75,15 @@ mod tests {
         let draw = |seed, purpose, block| Streams::new(seed, purpose).block(block).next_u64();
         assert_eq!(draw(1, "sample", 3), draw(1, "sample", 3));
         // seed + block must not collide: (1, 0) and (0, 1) are different streams.
-        let all = [draw(1, "sample", 0), draw(0, "sample", 1), draw(1, "split", 0), draw(0, "sample", 0)];
+        let part = |part| Streams::new(1, "sample").part(part).block(0).next_u64();
+        let all = [
+            draw(1, "sample", 0),
+            draw(0, "sample", 1),
+            draw(1, "split", 0),
+            draw(0, "sample", 0),
+            part("fill"),
+            part("quota"),
+        ];
         for (i, a) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|b| a != b));
         }

@@ -1,7 +1,9 @@
 //! Draws from a finite distribution in constant time.
 
-use lookalike_core::Stream;
+use lookalike_core::{Result, Stream};
 use rand::RngCore;
+
+use crate::codec::{Reader, Writer, ensure};
 
 /// The alias method (Walker 1977; construction of Vose 1991) over outcomes 0..n, with integer weights.
 #[derive(Debug, Clone)]
@@ -33,6 +35,27 @@ impl Alias {
             }
         }
         Some(Self { slots })
+    }
+
+    pub fn save(&self, w: &mut Writer) {
+        w.list(&self.slots, |w, (threshold, alias)| {
+            w.u64(*threshold);
+            w.u32(*alias);
+        });
+    }
+
+    pub fn load(r: &mut Reader) -> Result<Self> {
+        let slots = r.list(12, |r| Ok((r.u64()?, r.u32()?)))?;
+        ensure(
+            !slots.is_empty()
+                && slots.iter().all(|(threshold, alias)| *threshold <= 1 << 32 && (*alias as usize) < slots.len()),
+        )?;
+        Ok(Self { slots })
+    }
+
+    /// Number of outcomes.
+    pub fn len(&self) -> usize {
+        self.slots.len()
     }
 
     /// One outcome.

@@ -6,6 +6,9 @@ const MAGIC: &[u8; 8] = b"LOOKALIK";
 /// Version of the layout; a reader takes its own only.
 const VERSION: u32 = 1;
 
+/// Rows of any table: exact as f64.
+const MAX_ROWS: u64 = 1 << 53;
+
 /// Appends values to the bytes of a saved model.
 pub(crate) struct Writer {
     bytes: Vec<u8>,
@@ -58,6 +61,16 @@ impl Writer {
         self.list(items, |w, v| w.f64(*v));
     }
 
+    /// Starts without a header, for a section of a larger file that has a digest of its own.
+    pub fn section() -> Self {
+        Self { bytes: vec![] }
+    }
+
+    /// The bytes of a section.
+    pub fn into_section(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// The bytes, sealed with their checksum.
     pub fn finish(mut self) -> Vec<u8> {
         let sum = checksum(&self.bytes);
@@ -106,6 +119,11 @@ impl<'a> Reader<'a> {
         }
         reader.bytes = &reader.bytes[..reader.bytes.len() - 8];
         Ok(reader)
+    }
+
+    /// Reads what [`Writer::into_section`] gave.
+    pub fn section(bytes: &'a [u8]) -> Self {
+        Self { bytes }
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
@@ -159,6 +177,21 @@ impl<'a> Reader<'a> {
 
     pub fn f64s(&mut self) -> Result<Vec<f64>> {
         self.list(8, Self::f64)
+    }
+
+    /// Counts of rows: so many that no sum of them overflows, nor loses a row as f64.
+    pub fn counts(&mut self) -> Result<Vec<u64>> {
+        let counts = self.list(8, Self::u64)?;
+        let total = counts.iter().try_fold(0u64, |sum, c| sum.checked_add(*c));
+        ensure(total.is_some_and(|t| t <= MAX_ROWS))?;
+        Ok(counts)
+    }
+
+    /// A number of rows.
+    pub fn count(&mut self) -> Result<u64> {
+        let count = self.u64()?;
+        ensure(count <= MAX_ROWS)?;
+        Ok(count)
     }
 
     /// Checks that nothing is left.

@@ -46,6 +46,12 @@ impl Factor {
         multiply(&self.lower, &tile.independent, &mut tile.z);
     }
 
+    /// Correlation of two variables, of row i and row j of the factor.
+    pub fn correlation(&self, i: usize, j: usize) -> f64 {
+        let row = |i: usize| &self.lower[i * (i + 1) / 2..];
+        (0..=i.min(j)).map(|k| f64::from(row(i)[k]) * f64::from(row(j)[k])).sum()
+    }
+
     /// The logarithm of the density of a vector.
     pub fn log_density(&self, mut z: Vec<f64>) -> f64 {
         // z = L e is solved for e; the density is that of e over the determinant of L.

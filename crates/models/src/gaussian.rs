@@ -1,5 +1,7 @@
 //! One multivariate normal for all columns: mean vector and full covariance.
 
+use std::collections::BTreeMap;
+
 use lookalike_core::{Column, Domain, Frame, Job, MISSING, Options, ParamSpec, Result, Stream, Values};
 use rand::RngCore;
 use rayon::prelude::*;
@@ -10,6 +12,9 @@ use crate::factor::{Factor, TILE, Tile};
 use crate::linalg::{Square, correlation_factor, dot};
 use crate::model::{FitReport, Fitted, Model};
 use crate::rows::{Rows, Table};
+use shift::Shift;
+
+mod shift;
 
 /// Multivariate normal with the rows' mean vector and full covariance, drawn by Cholesky and turned back into the columns' types.
 ///
@@ -44,6 +49,10 @@ impl Model for Gaussian {
         &[]
     }
 
+    fn conditions(&self) -> bool {
+        true
+    }
+
     fn fit(&self, rows: &dyn Rows, _options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let table = Table::collect(rows, job)?;
         job.count("rows_trained", table.rows);
@@ -57,11 +66,11 @@ impl Model for Gaussian {
 
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
         let mut r = Reader::new(bytes, NAME)?;
-        let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
+        let report = FitReport { rows: r.count()?, units: r.count()?, epochs: r.u32()? };
         let parts = r.list(4, |r| match r.u32()? {
             0 => Ok(Part::Omitted),
-            1 => Ok(Part::Number { mean: r.f64()?, sd: r.f64()?, present: r.u64()?, missing: r.u64()? }),
-            2 => Ok(Part::Category { count: r.list(8, Reader::u64)?, shown: r.u32s()?, missing: r.u64()? }),
+            1 => Ok(Part::Number { mean: r.f64()?, sd: r.f64()?, present: r.count()?, missing: r.count()? }),
+            2 => Ok(Part::Category { count: r.counts()?, shown: r.u32s()?, missing: r.count()? }),
             _ => Err(inconsistent()),
         })?;
         let factor = Factor::load(&mut r)?;
@@ -256,6 +265,16 @@ impl Normal {
         ensure(first == factor.size())?;
         Ok(Self { report, parts, factor, decoders })
     }
+
+    /// Columns without values yet, with room for some.
+    fn empty(&self, rows: usize) -> Vec<Values> {
+        let empty = |decoder: &Decoder| match decoder {
+            Decoder::Omitted => Values::Omitted,
+            Decoder::Number { .. } => Values::Number(Vec::with_capacity(rows)),
+            Decoder::Category { .. } => Values::Code(Vec::with_capacity(rows)),
+        };
+        self.decoders.iter().map(empty).collect()
+    }
 }
 
 impl Decoder {
@@ -290,12 +309,7 @@ impl Decoder {
 
 impl Fitted for Normal {
     fn sample(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
-        let empty = |decoder: &Decoder| match decoder {
-            Decoder::Omitted => Values::Omitted,
-            Decoder::Number { .. } => Values::Number(Vec::with_capacity(rows)),
-            Decoder::Category { .. } => Values::Code(Vec::with_capacity(rows)),
-        };
-        let mut out: Vec<Values> = self.decoders.iter().map(empty).collect();
+        let mut out = self.empty(rows);
         let mut tile = self.factor.tile();
         for start in (0..rows).step_by(TILE) {
             self.factor.draw(&mut tile, rng);
@@ -304,6 +318,42 @@ impl Fitted for Normal {
             }
         }
         Ok(out)
+    }
+
+    /// The normal given numbers: a draw z becomes z + C D^-1 (v - z_g), where v are the given values, D their correlations and C those of
+    /// all variables with them (Hoffman & Ribak 1991). NULL says nothing of other columns. `None` where a category is
+    /// given, which depends on the largest of several variables.
+    fn sample_given(&self, given: &[(usize, Values)], rows: usize, rng: &mut Stream) -> Result<Option<Vec<Values>>> {
+        let mut numbers: Vec<(usize, f64, f64, &[f64])> = vec![];
+        for (column, values) in given {
+            match (self.decoders.get(*column), values) {
+                (Some(Decoder::Number { first, mean, sd, .. }), Values::Number(values)) => {
+                    numbers.push((*first, *mean, *sd, values));
+                }
+                _ => return Ok(None),
+            }
+        }
+        let mut out = self.empty(rows);
+        let mut tile = self.factor.tile();
+        // By which of the given numbers are there; a constant says nothing either.
+        let mut shifts: BTreeMap<Vec<bool>, Shift> = BTreeMap::new();
+        for start in (0..rows).step_by(TILE) {
+            self.factor.draw(&mut tile, rng);
+            let here = TILE.min(rows - start);
+            for k in 0..here {
+                let z = |(_, mean, sd, values): &(usize, f64, f64, &[f64])| (values[start + k] - mean) / sd;
+                let present: Vec<bool> = numbers.iter().map(|n| n.2 > 0.0 && !n.3[start + k].is_nan()).collect();
+                let known = numbers.iter().zip(&present).filter(|n| *n.1).map(|(n, _)| (n.0, z(n)));
+                let (variables, wanted): (Vec<usize>, Vec<f64>) = known.unzip();
+                let shift = shifts.entry(present).or_insert_with(|| Shift::new(&self.factor, variables));
+                shift.apply(&mut tile, k, &wanted);
+            }
+            for (decoder, out) in self.decoders.iter().zip(&mut out) {
+                decoder.read(&tile, here, rng, out);
+            }
+        }
+        given.iter().for_each(|(column, values)| out[*column] = values.clone());
+        Ok(Some(out))
     }
 
     /// That of the multivariate normal, where all columns are numbers that differ and none has NULLs. Which category comes out

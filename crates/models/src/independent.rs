@@ -36,6 +36,10 @@ impl Model for Independent {
         &[KNOTS]
     }
 
+    fn conditions(&self) -> bool {
+        true
+    }
+
     fn fit(&self, rows: &dyn Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let knots = options.int("knots").unwrap_or(1024) as usize;
         let table = Table::collect(rows, job)?;
@@ -59,11 +63,11 @@ impl Model for Independent {
 
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
         let mut r = Reader::new(bytes, NAME)?;
-        let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
+        let report = FitReport { rows: r.count()?, units: r.count()?, epochs: r.u32()? };
         let columns = r.list(4, |r| match r.u32()? {
             0 => Ok(Distribution::Omitted),
             1 => Ok(Distribution::Number(Marginal::load(r)?)),
-            2 => Ok(Distribution::Category(r.list(8, Reader::u64)?)),
+            2 => Ok(Distribution::Category(r.counts()?)),
             _ => Err(inconsistent()),
         })?;
         r.finish()?;
@@ -111,24 +115,38 @@ impl Columns {
         let draws = draws.collect::<Result<_>>()?;
         Ok(Self { report, columns, draws, normals: Normals::new() })
     }
-}
 
-impl Fitted for Columns {
-    fn sample(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
-        let mut z = vec![0f32; rows];
-        let draw = |draw: &Draw| match draw {
+    /// As many values of a column as `z`, which is room to work in, is long.
+    fn column(&self, draw: &Draw, z: &mut [f32], rng: &mut Stream) -> Values {
+        match draw {
             Draw::Omitted => Values::Omitted,
             Draw::Number(presence, quantiles) => {
-                self.normals.fill(&mut z, rng);
+                self.normals.fill(z, rng);
                 let value = |z: &f32| quantiles.as_ref().map_or(f64::NAN, |q| q.value(*z));
                 Values::Number(z.iter().map(|z| if presence.draw(rng) == 0 { value(z) } else { f64::NAN }).collect())
             }
             Draw::Category(alias, missing) => {
                 let code = |code: u32| if code == *missing { MISSING } else { code };
-                Values::Code((0..rows).map(|_| code(alias.draw(rng))).collect())
+                Values::Code(z.iter().map(|_| code(alias.draw(rng))).collect())
             }
+        }
+    }
+}
+
+impl Fitted for Columns {
+    fn sample(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
+        let mut z = vec![0f32; rows];
+        Ok(self.draws.iter().map(|draw| self.column(draw, &mut z, rng)).collect())
+    }
+
+    /// The given columns as they are: they say nothing of the others.
+    fn sample_given(&self, given: &[(usize, Values)], rows: usize, rng: &mut Stream) -> Result<Option<Vec<Values>>> {
+        let mut z = vec![0f32; rows];
+        let column = |(c, draw)| match given.binary_search_by_key(&c, |g| g.0) {
+            Ok(i) => given[i].1.clone(),
+            Err(_) => self.column(draw, &mut z, rng),
         };
-        Ok(self.draws.iter().map(draw).collect())
+        Ok(Some(self.draws.iter().enumerate().map(column).collect()))
     }
 
     fn log_likelihood(&self, rows: &Frame) -> Result<Option<Vec<f64>>> {

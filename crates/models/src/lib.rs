@@ -3,7 +3,7 @@
 //! A [`Model`] learns from encoded rows in canonical order and gives a [`Fitted`] sampler that can be saved. A
 //! [`Synthesizer`] stands around it: it hides rare categories and extreme numbers from the model, keeps what comes out
 //! inside the input's domains, and draws again what equals a training row. Its output comes in blocks; block b depends
-//! on the seed and b alone.
+//! on the seed and b alone. An [`Asked`] is one of whose rows something is asked: conditions, quotas, k-anonymity.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -38,6 +38,7 @@
 mod adversarial;
 mod alias;
 mod arf;
+mod ask;
 mod bayes_net;
 mod cart;
 mod codec;
@@ -62,6 +63,7 @@ mod prepare;
 mod realnvp;
 mod rows;
 mod runs;
+mod saved;
 mod smote;
 mod stored;
 mod symbols;
@@ -75,6 +77,8 @@ mod vae;
 mod vq_vae;
 mod wgan;
 
+pub use ask::{Anonymity, Ask, Asked, Condition};
 pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;
+pub use saved::{Origin, SavedModel};
 pub use synthesizer::{Block, SynthesizeParams, Synthesizer};

@@ -127,7 +127,7 @@ impl Marginal {
     }
 
     pub fn load(r: &mut Reader) -> Result<Self> {
-        let marginal = Marginal { count: r.list(8, Reader::u64)?, low: r.f64s()?, high: r.f64s()?, missing: r.u64()? };
+        let marginal = Marginal { count: r.counts()?, low: r.f64s()?, high: r.f64s()?, missing: r.count()? };
         ensure(marginal.low.len() == marginal.len() && marginal.high.len() == marginal.len())?;
         ensure(marginal.low.iter().zip(&marginal.high).all(|(l, h)| l <= h))?;
         Ok(marginal)
@@ -263,6 +263,7 @@ pub(crate) struct Quantiles {
     pieces: Vec<QuantilePiece>,
     /// First piece to try, by bucket of z.
     start: Vec<u32>,
+    buckets_per_unit: f32,
 }
 
 #[derive(Debug, Clone)]
@@ -281,8 +282,8 @@ struct QuantilePiece {
 /// Pieces of a larger share are wide; the outermost always are, for they have no edge.
 const NARROW: f64 = 1.0 / 128.0;
 
-/// Buckets a unit of z, over -8..8.
-const BUCKETS_PER_UNIT: f32 = 256.0;
+/// Most buckets a unit of z, over -8..8; columns of few pieces have fewer.
+const MAX_BUCKETS_PER_UNIT: usize = 256;
 const REACH: f32 = 8.0;
 
 impl Quantiles {
@@ -307,24 +308,27 @@ impl Quantiles {
                 QuantilePiece { edge: to as f32, from: from.max(-1e3) as f32, low, high, slope, wide }
             })
             .collect();
-        let buckets = (2.0 * REACH * BUCKETS_PER_UNIT) as usize;
+        let buckets_per_unit = pieces.len().next_power_of_two().min(MAX_BUCKETS_PER_UNIT) as f32;
+        let buckets = (2.0 * REACH * buckets_per_unit) as usize;
         let mut first = 0;
         let start = (0..buckets)
             .map(|b| {
                 // A little below the bucket's own edge, so that rounding of z never skips a piece.
-                let z = b as f32 / BUCKETS_PER_UNIT - REACH - 1e-4;
+                let z = b as f32 / buckets_per_unit - REACH - 1e-4;
                 while b > 0 && pieces[first].edge <= z {
                     first += 1;
                 }
                 first as u32
             })
             .collect();
-        Some(Self { pieces, start })
+        Some(Self { pieces, start, buckets_per_unit })
     }
 
     /// The value at `z`.
     pub fn value(&self, z: f32) -> f64 {
-        let bucket = ((z + REACH) * BUCKETS_PER_UNIT) as usize;
+        // The last edge is infinite: what is below it has a piece.
+        let z = z.min(f32::MAX);
+        let bucket = ((z + REACH) * self.buckets_per_unit) as usize;
         let mut i = self.start[bucket.min(self.start.len() - 1)] as usize;
         while z >= self.pieces[i].edge {
             i += 1;

@@ -2,6 +2,7 @@
 
 mod constraints;
 mod determined;
+mod emitted;
 mod fixed;
 mod levels;
 mod order;
@@ -10,17 +11,22 @@ mod structure;
 use std::sync::Arc;
 
 use lookalike_core::{
-    CategoryDomain, Column, Domain, Error, Frame, MISSING, NumberDomain, Result, Stream, Units, Values,
+    CategoryDomain, Column, Domain, Error, Frame, MISSING, NumberDomain, NumberKind, Result, Stream, Units, Values,
 };
 use rayon::prelude::*;
 
 use crate::alias::Alias;
-pub(crate) use structure::Structure;
+use crate::codec::{Reader, Writer, ensure, inconsistent};
+pub(crate) use emitted::Emitted;
+pub(crate) use levels::Level;
+pub(crate) use structure::{Given, Structure};
 
 /// From a model's values of one column to values of the input's column.
 pub(crate) enum Restore {
     /// Nothing but the model's own domain to snap to (numbers), or nothing at all.
     Keep(Option<NumberDomain>),
+    /// As above for integers counted from a base of their own: `by` is added to reach the input's.
+    Moved { domain: NumberDomain, by: f64 },
     /// Input code of each of the model's codes; the code after the last stands for rare ones and is replaced by a draw.
     Codes { to_input: Vec<u32>, has_rare: bool, frequent: Option<Alias> },
 }
@@ -34,13 +40,18 @@ pub(crate) fn prepare(frame: &Frame, min_persons: u32) -> Result<(Frame, Vec<Res
             let column = &frame.columns()[c];
             match (&column.domain, &column.values) {
                 (Domain::Number(domain), Values::Number(values)) => {
-                    let (values, domain) = blunt(values, *domain, frame.units(), min_persons as usize);
+                    let (mut values, domain) = blunt(values, *domain, frame.units(), min_persons as usize);
+                    let (domain, by) = move_base(domain);
+                    if by != 0.0 {
+                        values.iter_mut().for_each(|v| *v -= by);
+                    }
+                    let restore = if by == 0.0 { Restore::Keep(Some(domain)) } else { Restore::Moved { domain, by } };
                     let column = Column {
                         domain: Domain::Number(domain),
                         values: Values::Number(values),
                         ..column.without_values()
                     };
-                    Ok((column, Restore::Keep(Some(domain))))
+                    Ok((column, restore))
                 }
                 (Domain::Category(domain), Values::Code(codes)) => {
                     recode(column, domain, codes, &frame.category_units(c), min_persons)
@@ -132,6 +143,29 @@ fn blunt(
     (values, domain)
 }
 
+/// The domain with a base that tells no more of the smallest value than its distance to the others: integers that are counted
+/// from a base are counted from one record's value. Also how far its numbers are moved.
+fn move_base(domain: NumberDomain) -> (NumberDomain, f64) {
+    /// Integers up to here, and sums of two of them, are exact as f64.
+    const EXACT: f64 = (1u64 << 51) as f64;
+    let NumberKind::Integer { base, step } = domain.kind else { return (domain, 0.0) };
+    let (low, width) = (domain.min, domain.width());
+    if base == 0 || low.is_nan() || low.abs() > EXACT || width > EXACT {
+        return (domain, 0.0);
+    }
+    // The range begins in the first of two cells of a grid from the type's zero, each a power of two wide.
+    let cell = i128::from((width as u64 + 1).next_power_of_two());
+    let (step, offset) = (i128::from(step), i128::from(base).rem_euclid(i128::from(step)));
+    let number = (i128::from(base) - offset) / step;
+    let moved = (number + low as i128).div_euclid(cell) * cell;
+    let (by, base) = ((moved - number) as f64, i64::try_from(offset + moved * step));
+    let kind = match base {
+        Ok(base) => NumberKind::Integer { base, step: step as i64 },
+        Err(_) => return (domain, 0.0),
+    };
+    (NumberDomain { kind, min: domain.min - by, max: domain.max - by }, by)
+}
+
 /// Replaces the values of a tail, whose rows stand from the outermost inwards, by evenly spaced ones around their mean. They
 /// reach towards the `next` value inside as far as towards the end of the range, and are narrowed by halves until they
 /// stay inside it: what comes out tells the mean, and the outermost value within a factor of two.
@@ -163,6 +197,10 @@ impl Restore {
                 snap_all(domain, &mut values);
                 Values::Number(values)
             }
+            (Restore::Moved { domain, by }, Values::Number(mut values)) => {
+                values.iter_mut().for_each(|v| *v = domain.snap(*v) + by);
+                Values::Number(values)
+            }
             (Restore::Codes { to_input, frequent, .. }, Values::Code(mut codes)) => {
                 for code in &mut codes {
                     *code = match to_input.get(*code as usize) {
@@ -191,7 +229,49 @@ impl Restore {
                     |&c: &u32| to_input.binary_search(&c).map_or(if c == MISSING { c } else { other }, |i| i as u32);
                 Values::Code(codes.iter().map(code).collect())
             }
+            (Restore::Moved { by, .. }, Values::Number(values)) => {
+                Values::Number(values.iter().map(|v| v - by).collect())
+            }
             (_, values) => values.clone(),
+        }
+    }
+}
+
+impl Restore {
+    /// The model's own range and grid of numbers.
+    pub fn numbers(&self) -> Option<NumberDomain> {
+        match self {
+            Restore::Keep(domain) => *domain,
+            Restore::Moved { domain, .. } => Some(*domain),
+            Restore::Codes { .. } => None,
+        }
+    }
+
+    /// The way back to a column of a file ([`Emitted::saved`]).
+    pub fn save(&self, w: &mut Writer) {
+        match self {
+            Restore::Keep(_) | Restore::Moved { .. } => w.u32(0),
+            Restore::Codes { has_rare, frequent, .. } => {
+                w.u32(1);
+                w.u32(u32::from(*has_rare));
+                w.list(frequent.as_slice(), |w, alias| alias.save(w));
+            }
+        }
+    }
+
+    /// Reads what [`Restore::save`] wrote, for a column of the model in the file.
+    pub fn load(r: &mut Reader, domain: &Domain) -> Result<Self> {
+        match (r.u32()?, domain) {
+            (0, Domain::Number(domain)) => Ok(Restore::Keep(Some(*domain))),
+            (0, Domain::Identifier(_)) => Ok(Restore::Keep(None)),
+            (1, Domain::Category(domain)) => {
+                let has_rare = r.u32()? != 0;
+                let mut frequent = r.list(1, Alias::load)?;
+                let labels = domain.labels.len();
+                ensure(frequent.len() <= 1 && frequent.iter().all(|alias| alias.len() == labels))?;
+                Ok(Restore::Codes { to_input: (0..labels as u32).collect(), has_rare, frequent: frequent.pop() })
+            }
+            _ => Err(inconsistent()),
         }
     }
 }
@@ -204,7 +284,6 @@ pub(crate) fn snap_all(domain: &NumberDomain, values: &mut [f64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lookalike_core::NumberKind;
 
     fn domain(max: f64) -> NumberDomain {
         NumberDomain { kind: NumberKind::Integer { base: 0, step: 1 }, min: 0.0, max }
@@ -231,6 +310,21 @@ mod tests {
         let (blunted, range) = blunt(&values, domain(80.0), Some(&Units { codes, count: 9 }), 2);
         assert_eq!(blunted, [2.0, 2.0, 3.0, 4.0, 4.0, 5.0, 20.0, 30.0, 40.0, 50.0, 60.0, 73.0, 77.0]);
         assert_eq!((range.min, range.max), (2.0, 77.0));
+    }
+
+    #[test]
+    fn the_base_of_a_column_tells_no_smallest_value() {
+        // Minutes from 1,000,020 s, which is 60 * 16,667. What is left after blunting reaches from minute 1 to minute 6: cells of
+        // 8, and 16,668 = 8 * 2,083 + 4. Below zero: -60 * 16,667 is the base, and -16,666 = -8 * 2,084 + 6.
+        for (base, moved, by) in [(1_000_020, 16_664, -3.0), (-1_000_020, -16_672, -5.0)] {
+            let kind = |base| NumberKind::Integer { base, step: 60 };
+            let (domain, found) = move_base(NumberDomain { kind: kind(base), min: 1.0, max: 6.0 });
+            assert_eq!((domain.kind, found), (kind(60 * moved), by));
+            assert_eq!((domain.min, domain.max), (1.0 - by, 6.0 - by));
+            assert_eq!(domain.stored(domain.min), Some(base + 60));
+        }
+        let own = NumberDomain { kind: NumberKind::Integer { base: i64::MIN, step: 1 }, min: 0.0, max: 1.8e19 };
+        assert_eq!(move_base(own), (own, 0.0));
     }
 
     #[test]

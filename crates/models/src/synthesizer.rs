@@ -1,11 +1,18 @@
 //! From an encoded frame to blocks of new rows: the engine-free half of SYNTHESIZE.
 
+mod given;
+mod saved;
+
+use std::collections::BTreeMap;
+
 use lookalike_core::{Column, Error, Frame, Job, Options, Reservation, Result, Role, Stream, Streams, Values};
 
 use crate::copies::CopyFilter;
 use crate::model::{FitReport, Fitted, Model, model};
-use crate::prepare::{Restore, Structure, prepare};
+use crate::nn::simd_level;
+use crate::prepare::{Emitted, Restore, Structure, prepare};
 use crate::rows::FrameRows;
+use crate::saved::json;
 
 /// Arguments of a synthesis, apart from the model's own options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +68,15 @@ pub struct Synthesizer {
     structure: Structure,
     /// By column of the model.
     restore: Vec<Restore>,
+    /// By column of the input.
+    emitted: Vec<Emitted>,
     copies: Option<CopyFilter>,
     streams: Streams,
     rows: u64,
+    params: SynthesizeParams,
+    /// Those of the model, and the instructions it was trained with: for the header of a file.
+    options: BTreeMap<String, serde_json::Value>,
+    simd: String,
 }
 
 /// Consecutive rows of the output.
@@ -113,7 +126,9 @@ impl Synthesizer {
         let fitted = model.fit(&rows_in, options, params.seed, job)?;
         let streams = Streams::new(params.seed, "sample");
         let rows = params.rows.unwrap_or(rows as u64);
-        Ok(Self { model, fitted, columns, structure, restore, copies, streams, rows })
+        let options = options.iter().map(|(name, value)| (name.into(), json(value))).collect();
+        let (emitted, simd) = (structure.emitted(&restore), simd_level().into());
+        Ok(Self { model, fitted, columns, structure, restore, emitted, copies, streams, rows, params, options, simd })
     }
 
     /// The model.
@@ -216,14 +231,19 @@ impl Synthesizer {
         Ok(values)
     }
 
-    fn draw(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
-        let values = self.fitted.sample(rows, rng)?;
+    /// Rows of the model as they leave, those that are refused among them.
+    pub(crate) fn draw(&self, rows: usize, rng: &mut Stream) -> Result<Vec<Values>> {
+        Ok(self.finish(self.fitted.sample(rows, rng)?, rows, rng))
+    }
+
+    /// From the model's rows to the input's columns.
+    fn finish(&self, values: Vec<Values>, rows: usize, rng: &mut Stream) -> Vec<Values> {
         let values = self.restore.iter().zip(values).map(|(restore, values)| restore.apply(values, rng)).collect();
-        Ok(self.structure.apply(values, rows, rng))
+        self.structure.apply(values, rows, rng)
     }
 
     /// Rows that may not come out: copies of training rows, and rows that break a constraint; in ascending order.
-    fn refused(&self, values: &[Values], rows: usize) -> Vec<usize> {
+    pub(crate) fn refused(&self, values: &[Values], rows: usize) -> Vec<usize> {
         let copies = self.copies.as_ref().map_or(vec![], |filter| filter.copies(values, rows));
         let broken = self.structure.broken(values);
         if broken.is_empty() {

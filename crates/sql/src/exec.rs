@@ -26,7 +26,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use lookalike_core::{Error, Options, Value};
 
 use crate::error::engine_error;
-use crate::function::{Call, Operation, Output, TableFunction};
+use crate::function::{Call, Operation, Output, TableFunction, all_options};
 pub(crate) use gather::encode_together;
 use host::{CancelOnDrop, Host};
 pub(crate) use kept::Kept;
@@ -64,7 +64,7 @@ impl LookalikeExec {
     ) -> Result<Self> {
         let place = |e: Error| engine_error(e.within(function.name().to_uppercase()));
         let call = Call {
-            options: Options::check(&function.options(), &options).map_err(place)?,
+            options: Options::check(&all_options(function), &options).map_err(place)?,
             inputs: inputs.iter().map(|(role, input)| (role.clone(), input.schema())).collect(),
         };
         if let Some((role, _)) = inputs.iter().find(|(_, i)| i.properties().boundedness.is_unbounded()) {
@@ -171,11 +171,13 @@ impl fmt::Debug for LookalikeExec {
 
 impl DisplayAs for LookalikeExec {
     fn fmt_as(&self, t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let options: Vec<String> = self.options.iter().map(|(name, value)| format!("{name} => {value}")).collect();
+        let is_shown = |name: &str| self.function.planned().iter().all(|p| p.name != name);
+        let shown = || self.options.iter().filter(|(name, _)| is_shown(name));
+        let options: Vec<String> = shown().map(|(name, value)| format!("{name} => {value}")).collect();
         match t {
             DisplayFormatType::TreeRender => {
                 writeln!(f, "function={}", self.function.name())?;
-                for (name, value) in &self.options {
+                for (name, value) in shown() {
                     writeln!(f, "{name}={value}")?;
                 }
             }

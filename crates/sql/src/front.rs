@@ -2,6 +2,7 @@
 //! function with strings and one struct of options.
 
 pub(crate) mod constant;
+pub(crate) mod files;
 pub(crate) mod lookup;
 pub(crate) mod relation;
 pub(crate) mod udtf;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use lookalike_core::{EncodeSpec, Error, FrameBuilder, Job, Options, ParamSpec, Reservation, Result, SpilledFrame};
+use lookalike_core::{
+    Default, EncodeSpec, Error, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result, SpilledFrame,
+};
 
 use crate::exec::Kept;
 
@@ -18,6 +20,26 @@ pub struct RelationSpec {
     pub required: bool,
     /// What it holds.
     pub purpose: &'static str,
+}
+
+/// An option that names a file.
+#[derive(Debug, Clone, Copy)]
+pub struct FileSpec {
+    /// Name of the option.
+    pub option: &'static str,
+    /// What the call does with the file.
+    pub usage: FileUse,
+    /// Option of [`TableFunction::planned`] that takes what planning read of it, for a file that is read.
+    pub planned_as: &'static str,
+}
+
+/// What a call does with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileUse {
+    /// Writes it.
+    Written,
+    /// Reads a saved model, whose header says what columns the rows have.
+    Model,
 }
 
 /// One table function of the registry. Each exists in two fronts, relation planner and plain table function, which both
@@ -35,10 +57,38 @@ pub trait TableFunction: Debug + Send + Sync {
     fn schema_options(&self) -> &'static [&'static str] {
         &[]
     }
+    /// An option that may be given first and without its name, before any relation: `f('value', ...)`.
+    fn unnamed(&self) -> Option<&'static str> {
+        None
+    }
+    /// Options that name files. Their stores are within reach of the session once the call is planned.
+    fn files(&self) -> &'static [FileSpec] {
+        &[]
+    }
+    /// Options that planning fills in, so that a plan holds all that it needs on its way to other machines. They are neither
+    /// given nor shown.
+    fn planned(&self) -> &'static [ParamSpec] {
+        &[]
+    }
     /// The output's schema, after checking everything that can be checked from options and input schemas.
     fn schema(&self, call: &Call) -> Result<SchemaRef>;
     /// The operation for a call whose options are all known.
     fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>>;
+}
+
+/// Whether planning has drawn the seed of a call; see [`TableFunction::planned`].
+pub const FRESH_SEED: ParamSpec = ParamSpec {
+    name: "fresh_seed",
+    kind: ParamKind::Bool,
+    default: Default::Bool(false),
+    purpose: "Whether the seed was drawn by planning.",
+};
+
+/// Every option that a plan may hold.
+pub(crate) fn all_options(function: &dyn TableFunction) -> Vec<ParamSpec> {
+    let mut options = function.options();
+    options.extend(function.planned());
+    options
 }
 
 /// A call: checked options and the schemas of its inputs.
@@ -73,7 +123,7 @@ impl Call {
 }
 
 /// What an operation needs of one input.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, std::default::Default)]
 pub struct Want {
     /// Encode these columns.
     pub encode: Option<EncodeSpec>,
@@ -86,7 +136,7 @@ pub struct Want {
 }
 
 /// One input, read completely.
-#[derive(Debug, Default)]
+#[derive(Debug, std::default::Default)]
 pub struct Gathered {
     /// Encoded columns, a builder for each partition in order.
     pub builders: Vec<FrameBuilder>,
@@ -99,7 +149,7 @@ pub struct Gathered {
 }
 
 /// One input on disk: the same rows in the same order in both.
-#[derive(Debug, Default)]
+#[derive(Debug, std::default::Default)]
 pub(crate) struct Spilled {
     /// Encoded columns.
     pub frames: Vec<SpilledFrame>,

@@ -1,11 +1,13 @@
 //! The registry of table functions. A function is one file here, one line below and one `.slt`.
 
 mod anonymity_report;
+mod ask;
 mod attribute_inference;
 mod common;
 mod dcr;
 mod distance_report;
 mod exposure;
+mod fit_model;
 pub(crate) mod hierarchies;
 mod hierarchy;
 mod k_anonymize;
@@ -18,6 +20,7 @@ mod privacy_report;
 mod quality_report;
 mod released;
 mod risk;
+mod sample_model;
 mod singling_out;
 mod synthesize;
 mod trainer;
@@ -31,6 +34,8 @@ pub static FUNCTIONS: &[&dyn TableFunction] = &[
     &synthesize::Synthesize,
     &quality_report::QualityReport,
     &utility_report::UtilityReport,
+    &fit_model::FitModel,
+    &sample_model::SampleModel,
     &k_anonymize::KAnonymize,
     &hierarchy::HierarchyTable,
     &anonymity_report::AnonymityReport,

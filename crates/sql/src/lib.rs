@@ -25,6 +25,7 @@ mod aggregates;
 mod codec;
 mod error;
 mod exec;
+mod files;
 mod front;
 mod function;
 mod functions;
@@ -38,7 +39,9 @@ mod whole_writes;
 
 pub use codec::{LookalikeLogicalCodec, LookalikePhysicalCodec};
 pub use exec::LookalikeExec;
-pub use function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
+pub use function::{
+    Call, FRESH_SEED, FileSpec, FileUse, Gathered, Operation, Output, RelationSpec, TableFunction, Want,
+};
 pub use functions::{FUNCTIONS, function};
 pub use node::LookalikeNode;
 pub use progress::{ProgressSink, Training, with_progress};

@@ -12,7 +12,7 @@ use lookalike_core::{Error, Options, Value};
 
 use crate::error::engine_error;
 use crate::front::constant::{constant, to_literal};
-use crate::function::{Call, TableFunction};
+use crate::function::{Call, TableFunction, all_options};
 
 /// A call of a table function in a logical plan.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl LookalikeNode {
         inputs: Vec<(String, LogicalPlan)>,
     ) -> Result<Self> {
         let place = |e: Error| engine_error(e.within(function.name().to_uppercase()));
-        let specs = function.options();
+        let specs = all_options(function);
         let mut known = Vec::with_capacity(options.len());
         let mut pending = Vec::new();
         let mut exprs = Vec::with_capacity(options.len());
@@ -84,7 +84,7 @@ impl LookalikeNode {
 
     /// Options as values; fails while parameters are not bound.
     pub fn values(&self) -> Result<Vec<(String, Value)>> {
-        let specs = self.function.options();
+        let specs = all_options(self.function);
         self.options
             .iter()
             .map(|(name, expr)| match constant(name, expr.clone(), &specs).map_err(engine_error)? {
@@ -133,7 +133,8 @@ impl UserDefinedLogicalNodeCore for LookalikeNode {
         for (i, (role, _)) in self.inputs.iter().enumerate() {
             write!(f, "{}{role}", if i == 0 { "" } else { ", " })?;
         }
-        for (i, (name, expr)) in self.options.iter().enumerate() {
+        let is_shown = |name: &str| self.function.planned().iter().all(|p| p.name != name);
+        for (i, (name, expr)) in self.options.iter().filter(|(name, _)| is_shown(name)).enumerate() {
             let separator = if i == 0 && self.inputs.is_empty() { "" } else { ", " };
             match constant(name, expr.clone(), &specs) {
                 Ok((_, Some(value))) => write!(f, "{separator}{name} => {value}")?,

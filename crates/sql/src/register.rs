@@ -16,8 +16,10 @@ use lookalike_core::{Value, fresh_seed};
 
 use crate::aggregates::aggregates;
 use crate::exec::LookalikeExec;
+use crate::front::files::{FILE_BY_NAME, FileByName};
 use crate::front::relation::FunctionPlanner;
 use crate::front::udtf::{PlainFunction, TABLE_BY_NAME, TableByName};
+use crate::function::FRESH_SEED;
 use crate::functions::FUNCTIONS;
 use crate::node::LookalikeNode;
 use crate::scalars::{resolve_tables, scalars};
@@ -45,6 +47,8 @@ pub fn configure(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     }
     let by_name = EngineTableFunction::new(TABLE_BY_NAME.to_string(), Arc::new(TableByName));
     tables.insert(TABLE_BY_NAME.to_string(), Arc::new(by_name));
+    let by_name = EngineTableFunction::new(FILE_BY_NAME.to_string(), Arc::new(FileByName));
+    tables.insert(FILE_BY_NAME.to_string(), Arc::new(by_name));
 
     let planners = builder.relation_planners().get_or_insert_default();
     if !planners.iter().any(|p| format!("{p:?}") == format!("{FunctionPlanner:?}")) {
@@ -127,6 +131,9 @@ pub(crate) fn plan_node(
     if takes_seed && !options.iter().any(|(name, value)| name == "seed" && *value != Value::Null) {
         options.retain(|(name, _)| name != "seed");
         options.push(("seed".into(), Value::Int((fresh_seed() >> 1) as i64)));
+        if node.function().planned().contains(&FRESH_SEED) {
+            options.push((FRESH_SEED.name.into(), Value::Bool(true)));
+        }
     }
     let inputs = node.roles().into_iter().zip(inputs).collect();
     let partitions = session.config().target_partitions();

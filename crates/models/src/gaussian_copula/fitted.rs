@@ -12,6 +12,9 @@ use crate::marginal::{Marginal, Quantiles};
 use crate::model::{FitReport, Fitted};
 use crate::normal::quantile;
 
+/// More columns than any table that a copula can be fitted to.
+const MAX_COLUMNS: usize = 1 << 16;
+
 /// A numeric column: its quantile function at a normal; the next normal decides whether it is missing, if it ever is.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NumberPart {
@@ -77,9 +80,9 @@ impl Copula {
     }
 
     pub fn load(r: &mut Reader) -> Result<Self> {
-        let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
+        let report = FitReport { rows: r.count()?, units: r.count()?, epochs: r.u32()? };
         let columns = r.u64()? as usize;
-        ensure(columns <= 1 << 20)?;
+        ensure(columns <= MAX_COLUMNS)?;
         let parts = r.list(1, |r| match r.u32()? {
             0 => Ok(Part::Number(NumberPart { column: r.u32()?, latent: r.u32()?, marginal: Marginal::load(r)? })),
             1 => Ok(Part::Group(GroupPart::load(r)?)),
@@ -119,7 +122,7 @@ impl GroupPart {
             latent: r.u32()?,
             members: r.list(1, Member::load)?,
             cells: r.u32s()?,
-            count: r.list(8, Reader::u64)?,
+            count: r.counts()?,
             tree: Tree {
                 root: child(r)?,
                 splits: r
@@ -135,7 +138,8 @@ impl GroupPart {
         ensure(width > 0 && self.cells.len() == size * width)?;
         ensure(self.latent as usize + self.tree.splits.len() <= latents)?;
         let rows_in = |cells: &[u32]| -> Result<u64> {
-            cells.iter().map(|&c| self.count.get(c as usize).copied().ok_or_else(inconsistent)).sum()
+            let rows = |sum: u64, c: &u32| self.count.get(*c as usize).and_then(|rows| sum.checked_add(*rows));
+            cells.iter().try_fold(0, rows).ok_or_else(inconsistent)
         };
         // A child always stands after its parent, so a walk ends.
         let child = |child: Child, above: Option<usize>| match child {

@@ -77,7 +77,7 @@ impl Member {
     }
 
     pub fn load(r: &mut Reader) -> Result<Self> {
-        let member = Member { column: r.u32()?, levels: Levels::load(r)?, open: r.list(8, Reader::u64)? };
+        let member = Member { column: r.u32()?, levels: Levels::load(r)?, open: r.counts()? };
         ensure(member.open.is_empty() || member.open.len() == member.levels.len())?;
         Ok(member)
     }

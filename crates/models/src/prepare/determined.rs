@@ -341,6 +341,19 @@ impl Lookup {
         self.find(key).map(|i| self.values.get(i))
     }
 
+    /// Keeps what goes with the given values of `of`, if with any.
+    pub fn retain(&mut self, of: &Levels) {
+        let mut order: Vec<u32> = (0..of.len() as u32).collect();
+        order.sort_unstable_by(|&x, &y| of.compare(x, y));
+        let known = of.gather(&order);
+        let kept: Vec<u32> =
+            (0..self.keys.len() as u32).filter(|&i| !known.range(self.keys.get(i as usize)).is_empty()).collect();
+        if !kept.is_empty() {
+            self.rows = kept.iter().map(|&i| self.rows[i as usize]).collect();
+            (self.keys, self.values) = (self.keys.gather(&kept), self.values.gather(&kept));
+        }
+    }
+
     /// The values of `of` that go with the given values of `column`, and the rows of each.
     pub fn keys_of(&self, values: &Levels) -> (Levels, Vec<u64>) {
         let wanted: Vec<u32> = (0..self.values.len())

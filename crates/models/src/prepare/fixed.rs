@@ -103,6 +103,17 @@ impl Fixed {
         (codes, rows)
     }
 
+    /// The value of a column in each combination; `None` for others.
+    pub fn cells_of(&self, column: usize) -> Option<&Levels> {
+        self.columns.iter().position(|&c| c == column).map(|member| &self.cells[member])
+    }
+
+    /// The same combinations with values in another encoding of the same order.
+    pub fn recoded(&self, recode: impl Fn(usize, &Levels) -> Result<Levels>) -> Result<Self> {
+        let cells = self.columns.iter().zip(&self.cells).map(|(&c, cells)| recode(c, cells)).collect::<Result<_>>()?;
+        Ok(Self { cells, ..self.clone() })
+    }
+
     pub fn save(&self, w: &mut Writer) {
         w.u32s(&self.columns.iter().map(|&c| c as u32).collect::<Vec<_>>());
         w.list(&self.cells, |w, cells| cells.save(w));

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use lookalike_core::{Column, Domain, MISSING, Result, Values};
+use lookalike_core::{Column, Domain, MISSING, Result, Role, Values};
 
 use crate::codec::{Reader, Writer, inconsistent};
 
@@ -58,6 +58,15 @@ impl Level {
         match self {
             Level::Code(code) => Values::Code(vec![code; rows]),
             Level::Number(value) => Values::Number(vec![value; rows]),
+        }
+    }
+
+    /// Rows of a column without values.
+    pub fn blank(column: &Column, rows: usize) -> Values {
+        match column.role() {
+            Role::Number => Values::Number(vec![f64::NAN; rows]),
+            Role::Category => Values::Code(vec![MISSING; rows]),
+            Role::Identifier => Values::Omitted,
         }
     }
 

@@ -1,16 +1,19 @@
 //! Between the input and what a model learns: columns that others give are left out, and put back in what it makes.
 
+mod saved;
+
 use std::sync::Arc;
 
 use lookalike_core::{CategoryDomain, Column, Domain, Frame, Job, Result, Role, Stream, Values};
 
+use super::Restore;
 use super::constraints::{Rule, parse};
 use super::determined::{Lookup, Refined, detect};
+use super::emitted::Emitted;
 use super::fixed::Fixed;
 use super::levels::{Level, Levels};
 use super::order;
 use super::order::{Edge, Ranges, Sum, range};
-use crate::codec::{Reader, Writer, ensure, inconsistent};
 
 /// Where a column of the model comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +53,6 @@ pub(crate) struct Structure {
 
 /// What a condition on an input column is to the model.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(dead_code)] // For conditions.
 pub(crate) enum Given {
     /// One of these values of a column of the model, in proportion to these rows; the values are the structured frame's, before
     /// [`super::Restore::undo`].
@@ -117,8 +119,9 @@ impl Structure {
             // What is fixed together is drawn together: nothing of it is drawn again.
             found.refined.retain(|t| !taken[t.of] && !taken[t.column]);
             steps.extend(found.constant.iter().map(|&(c, level)| Step::Constant(c, level)));
-            lookups.extend(found.same.iter().map(|&(column, of)| Step::Same { column, of }));
             lookups.extend(found.lookups.into_iter().map(Step::Lookup));
+            // Of a column that may be looked up, or moved to a value that a lookup knows.
+            lookups.extend(found.same.iter().map(|&(column, of)| Step::Same { column, of }));
             for step in steps.iter().chain(&lookups) {
                 if let Step::Constant(c, _) | Step::Same { column: c, .. } = step {
                     taken[*c] = true;
@@ -169,8 +172,52 @@ impl Structure {
         );
         model.sort_by_key(|m| m.0);
         let (origins, model) = model.into_iter().map(|(_, origin, column)| (origin, column)).unzip();
-        let structure = Self { columns, origins, steps, rules, texts: texts.to_vec() };
+        let mut structure = Self { columns, origins, steps, rules, texts: texts.to_vec() };
+        structure.prune();
         Ok((Frame::new(parts, model, units), structure))
+    }
+
+    /// Leaves out of the tables what never comes out of the columns before them: values that only rare ones determine.
+    fn prune(&mut self) {
+        for i in 0..self.steps.len() {
+            let (before, rest) = self.steps.split_at_mut(i);
+            let Some(Step::Lookup(table)) = rest.first_mut() else { continue };
+            let made = before.iter().find_map(|step| match step {
+                Step::Lookup(other) if other.column == table.of => Some(&other.values),
+                Step::Fixed(fixed) => fixed.cells_of(table.of),
+                _ => None,
+            });
+            if let Some(made) = made {
+                table.retain(made);
+            }
+        }
+    }
+
+    /// What comes out of each column of the input, around what is restored of the model's.
+    pub fn emitted(&self, restore: &[Restore]) -> Vec<Emitted> {
+        let mut all: Vec<Emitted> = self.columns.iter().map(|_| Emitted::default()).collect();
+        for (origin, restore) in self.origins.iter().zip(restore) {
+            if let Origin::Column(c) = *origin {
+                all[c] = Emitted::of_model(&self.columns[c], restore);
+            }
+        }
+        for step in &self.steps {
+            match step {
+                Step::Constant(c, level) => all[*c] = Emitted::of_levels(&self.columns[*c], &Levels::from(*level)),
+                Step::Fixed(fixed) => {
+                    for (&c, cells) in fixed.columns.iter().zip(&fixed.cells) {
+                        all[c] = Emitted::of_levels(&self.columns[c], cells);
+                    }
+                }
+                Step::Lookup(table) => {
+                    all[table.column] = Emitted::of_levels(&self.columns[table.column], &table.values)
+                }
+                Step::Sum(sum) => all[sum.column] = Emitted::of_range(&self.columns[sum.column], sum.min, sum.max),
+                Step::Same { column, of } => all[*column] = all[*of].clone(),
+                Step::Refined(_) => {}
+            }
+        }
+        all
     }
 
     /// Values of the input's columns from those of the model's columns, which are restored already.
@@ -300,7 +347,6 @@ impl Structure {
     }
 
     /// What it means to the model that an input column has one of the values.
-    #[allow(dead_code)] // For conditions.
     pub fn given(&self, column: usize, values: &Values) -> Given {
         self.given_weighted(column, Levels::of(values), None)
     }
@@ -433,147 +479,6 @@ fn sums(frame: &Frame, edges: Vec<Edge>, min_persons: u32) -> Vec<(Sum, Column)>
         open.retain(|e| e.high != column);
     }
     found
-}
-
-#[allow(dead_code)] // For models that are kept.
-impl Structure {
-    pub fn save(&self, w: &mut Writer) {
-        w.list(&self.origins, |w, origin| {
-            let (kind, index) = match *origin {
-                Origin::Column(c) => (0, c),
-                Origin::Difference(s) => (1, s),
-                Origin::Combination(s) => (2, s),
-            };
-            w.u32(kind);
-            w.u32(index as u32);
-        });
-        w.list(&self.steps, |w, step| match step {
-            Step::Constant(column, level) => {
-                w.u32(0);
-                w.u32(*column as u32);
-                level.save(w);
-            }
-            Step::Fixed(fixed) => {
-                w.u32(1);
-                fixed.save(w);
-            }
-            Step::Refined(refined) => {
-                w.u32(2);
-                refined.table.save(w);
-            }
-            Step::Sum(sum) => {
-                w.u32(3);
-                sum.save(w);
-            }
-            Step::Same { column, of } => {
-                w.u32(4);
-                w.u32(*column as u32);
-                w.u32(*of as u32);
-            }
-            Step::Lookup(table) => {
-                w.u32(5);
-                table.save(w);
-            }
-        });
-        w.list(&self.texts, |w, text| w.list(text.as_bytes(), |w, b| w.u32(u32::from(*b))));
-    }
-
-    /// `columns` are the input's, without values.
-    pub fn load(r: &mut Reader, columns: Vec<Column>) -> Result<Self> {
-        let origins = r.list(8, |r| {
-            let (kind, index) = (r.u32()?, r.u32()? as usize);
-            match kind {
-                0 => Ok(Origin::Column(index)),
-                1 => Ok(Origin::Difference(index)),
-                2 => Ok(Origin::Combination(index)),
-                _ => Err(inconsistent()),
-            }
-        })?;
-        let steps = r.list(12, |r| match r.u32()? {
-            0 => {
-                let (column, level) = (r.u32()? as usize, Level::load(r)?);
-                ensure(columns.get(column).is_some_and(|c| Levels::from(level).fit(c)))?;
-                Ok(Step::Constant(column, level))
-            }
-            1 => Ok(Step::Fixed(Fixed::load(r, &columns)?)),
-            2 => {
-                let table = Lookup::load(r, &columns)?;
-                ensure(matches!(table.keys, Levels::Codes(_)))?;
-                Ok(Step::Refined(Refined::new(table)))
-            }
-            3 => Ok(Step::Sum(Sum::load(r, &columns)?)),
-            4 => {
-                let (column, of) = (r.u32()? as usize, r.u32()? as usize);
-                let fits = |a: &Column, b: &Column| match (&a.domain, &b.domain) {
-                    (Domain::Number(a), Domain::Number(b)) => a.kind == b.kind,
-                    (Domain::Category(a), Domain::Category(b)) => a.labels.len() == b.labels.len(),
-                    _ => false,
-                };
-                ensure(
-                    matches!((columns.get(column), columns.get(of)), (Some(a), Some(b)) if column != of && fits(a, b)),
-                )?;
-                Ok(Step::Same { column, of })
-            }
-            5 => Ok(Step::Lookup(Lookup::load(r, &columns)?)),
-            _ => Err(inconsistent()),
-        })?;
-        let texts = r.list(8, |r| {
-            let bytes = r.list(4, |r| u8::try_from(r.u32()?).map_err(|_| inconsistent()))?;
-            String::from_utf8(bytes).map_err(|_| inconsistent())
-        })?;
-        let rules = parse(&texts, &columns).map_err(|_| inconsistent())?;
-        let structure = Self { columns, origins, steps, rules, texts };
-        structure.check()?;
-        Ok(structure)
-    }
-
-    /// Every input column comes about once, from what stands already.
-    fn check(&self) -> Result<()> {
-        let mut known = vec![false; self.columns.len()];
-        let mut fed = vec![false; self.steps.len()];
-        for origin in &self.origins {
-            let slot = match *origin {
-                Origin::Column(c) => known.get_mut(c),
-                Origin::Difference(s) => {
-                    ensure(matches!(self.steps.get(s), Some(Step::Sum(_))))?;
-                    fed.get_mut(s)
-                }
-                Origin::Combination(s) => {
-                    ensure(matches!(self.steps.get(s), Some(Step::Fixed(_))))?;
-                    fed.get_mut(s)
-                }
-            };
-            let slot = slot.ok_or_else(inconsistent)?;
-            ensure(!std::mem::replace(slot, true))?;
-        }
-        // A refined category has one table, after that of what it refines: so following them comes to an end.
-        let mut refined = vec![false; self.columns.len()];
-        for step in &self.steps {
-            if let Step::Refined(Refined { table, .. }) = step {
-                ensure(!refined[table.of])?;
-                refined[table.of] = true;
-                let later =
-                    self.steps.iter().filter(|s| matches!(s, Step::Refined(r) if r.table.of == table.column)).count();
-                ensure(later == usize::from(refined[table.column]))?;
-            }
-        }
-        for (step, fed) in self.steps.iter().zip(fed) {
-            let (makes, needs): (Vec<usize>, Vec<usize>) = match step {
-                Step::Constant(c, _) => (vec![*c], vec![]),
-                Step::Fixed(fixed) => (fixed.columns.clone(), vec![]),
-                Step::Refined(refined) => (vec![], vec![refined.table.of, refined.table.column]),
-                Step::Sum(sum) => (vec![sum.column], sum.of.iter().map(|(c, _)| *c).collect()),
-                Step::Same { column, of } => (vec![*column], vec![*of]),
-                Step::Lookup(table) => (vec![table.column], vec![table.of]),
-            };
-            ensure(fed == matches!(step, Step::Sum(_) | Step::Fixed(_)))?;
-            ensure(needs.iter().all(|&c| known[c]))?;
-            for c in makes {
-                ensure(!std::mem::replace(&mut known[c], true))?;
-            }
-        }
-        ensure(known.iter().all(|k| *k))
-    }
 }
 
 #[cfg(test)]

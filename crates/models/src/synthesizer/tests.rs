@@ -17,7 +17,7 @@ use crate::{MODELS, Model};
 /// How many standard deviations a normal exceeds once in a million (two-sided).
 const SIGMAS: f64 = 4.9;
 
-fn frame_of(batch: &RecordBatch, unit: Option<&str>) -> Frame {
+pub(super) fn frame_of(batch: &RecordBatch, unit: Option<&str>) -> Frame {
     let spec = EncodeSpec { detect_identifiers: true, unit: unit.map(String::from), ..Default::default() };
     let mut builder = FrameBuilder::new(batch.schema(), spec).unwrap();
     builder.push(batch).unwrap();
@@ -54,7 +54,7 @@ fn is_iterative(model: &dyn Model) -> bool {
     model.params().iter().any(|p| p.name == "epochs")
 }
 
-fn generate(synthesizer: &Synthesizer) -> RecordBatch {
+pub(super) fn generate(synthesizer: &Synthesizer) -> RecordBatch {
     let job = Job::unbounded();
     let batches: Vec<RecordBatch> = (0..synthesizer.blocks())
         .map(|b| {
@@ -70,7 +70,7 @@ fn generate(synthesizer: &Synthesizer) -> RecordBatch {
 }
 
 /// A column of every kind, some of them dependent, with every oddity that data have.
-fn mixed(n: usize) -> RecordBatch {
+pub(super) fn mixed(n: usize) -> RecordBatch {
     let mut rng = Streams::new(1, "mixed").block(0);
     let normals: Vec<[f64; 2]> = (0..n).map(|_| standard_normal(&mut rng)).collect();
     let uniforms: Vec<[f64; 2]> = (0..n).map(|_| [uniform(&mut rng), uniform(&mut rng)]).collect();

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::execution::TaskContext;
-use datafusion::execution::disk_manager::DiskManager;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation, human_readable_size};
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, Time};
 use lookalike_core::{Error, Job, Result, Scratch, Training};
+use tokio::runtime::Handle;
 
+use crate::files;
 use crate::progress::Progress;
 
 /// Surroundings of one execution of an operator.
@@ -18,7 +20,7 @@ pub(crate) struct Host {
     cancel: Arc<AtomicBool>,
     memory: MemoryReservation,
     limit: MemoryLimit,
-    disk: Arc<DiskManager>,
+    runtime: Arc<RuntimeEnv>,
     peak: Gauge,
     metrics: ExecutionPlanMetricsSet,
     counters: Mutex<HashMap<&'static str, Count>>,
@@ -32,7 +34,7 @@ impl Host {
             cancel: Arc::default(),
             memory: MemoryConsumer::new(function).register(context.memory_pool()),
             limit: context.memory_pool().memory_limit(),
-            disk: Arc::clone(&context.runtime_env().disk_manager),
+            runtime: context.runtime_env(),
             peak: MetricBuilder::new(metrics).global_gauge("peak_memory_bytes"),
             metrics: metrics.clone(),
             counters: Mutex::default(),
@@ -92,6 +94,12 @@ struct JobHost {
     cancel: Arc<AtomicBool>,
 }
 
+/// Waits for a store on a thread that computes; the engine runs those inside its runtime.
+fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = Handle::try_current().map_err(|e| Error::internal(format!("files are out of reach here: {e}")))?;
+    runtime.block_on(work)
+}
+
 impl lookalike_core::Host for JobHost {
     fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
@@ -124,11 +132,20 @@ impl lookalike_core::Host for JobHost {
     }
 
     fn scratch(&self, purpose: &str) -> Result<Scratch> {
-        let file = self.host.disk.create_tmp_file(purpose).map_err(|e| Error::resources(e.to_string()))?;
+        let file =
+            self.host.runtime.disk_manager.create_tmp_file(purpose).map_err(|e| Error::resources(e.to_string()))?;
         let path = file.path().map(std::path::Path::to_path_buf).ok_or_else(|| {
             Error::resources(format!("{purpose}: temporary files of this session have no path to write to"))
         })?;
         Ok(Scratch::new(path, Box::new(file)))
+    }
+
+    fn read_file(&self, path: &str) -> Result<Vec<u8>> {
+        wait(files::read(&self.host.runtime, path))
+    }
+
+    fn write_file(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        wait(files::write(&self.host.runtime, path, bytes))
     }
 
     fn progress(&self, phase: &'static str, done: u64, total: u64) {

@@ -81,7 +81,10 @@ fn parameter_type(kind: ParamKind) -> DataType {
         | ParamKind::Relation
         | ParamKind::Relations
         | ParamKind::Texts
-        | ParamKind::Lists => DataType::Utf8,
+        | ParamKind::Lists
+        | ParamKind::Conditions => DataType::Utf8,
+        // The one place for a parameter in them is a share.
+        ParamKind::Shares => DataType::Float64,
     }
 }
 

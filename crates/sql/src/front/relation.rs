@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use lookalike_core::{Error, ParamKind};
 
 use super::constant::to_literal;
+use super::files::{look_by_name, with_files};
 use super::udtf::{TABLE_BY_NAME, relation_options, require_relations, role};
 use crate::error::engine_error;
 use crate::function::TableFunction;
@@ -84,7 +85,9 @@ fn plan_call(
     let mut inputs: Vec<(String, LogicalPlan)> = Vec::new();
     let mut from_options: Vec<(String, LogicalPlan)> = Vec::new();
     let mut options: Vec<(String, Expr)> = Vec::new();
-    for arg in args {
+    // Options that came without a name.
+    let mut unnamed = 0;
+    for (i, arg) in args.into_iter().enumerate() {
         let (name, arg) = match arg {
             FunctionArg::Unnamed(arg) => (None, arg),
             FunctionArg::Named { name, arg, .. } => (Some(name.value.to_lowercase()), arg),
@@ -99,7 +102,12 @@ fn plan_call(
             return Err(place(Error::argument(format!("{arg} is neither a relation nor an option"))));
         };
         let Some(name) = name else {
-            if !options.is_empty() {
+            if let (0, Some(name)) = (i, function.unnamed()) {
+                plan_option(function, name.to_string(), arg, &mut options, &mut from_options, context)?;
+                unnamed = 1;
+                continue;
+            }
+            if options.len() > unnamed {
                 return Err(place(Error::argument(format!(
                     "the relation {arg} comes after options: relations come first"
                 ))));
@@ -132,6 +140,8 @@ fn plan_call(
     }
     require_relations(function, inputs.len()).map_err(place)?;
     inputs.extend(from_options);
+    let look = |path: &str, usage| look_by_name(context.context_provider(), path, usage);
+    let options = with_files(function, options, look).map_err(|e| super::udtf::located(e, function))?;
     Ok(LookalikeNode::try_new(function, options, inputs)?.into_plan())
 }
 

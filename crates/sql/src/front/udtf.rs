@@ -5,11 +5,12 @@ use std::sync::Arc;
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::datasource::ViewTable;
 use datafusion::datasource::provider_as_source;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use lookalike_core::{Error, ParamKind, Value};
 
 use super::constant::{constant, to_literal};
+use super::files::{look_in, with_files};
 use super::lookup;
 use crate::error::engine_error;
 use crate::function::TableFunction;
@@ -25,11 +26,15 @@ impl TableFunctionImpl for PlainFunction {
         let mut inputs = Vec::new();
         let mut options: Vec<(String, Expr)> = Vec::new();
         let place = |e: Error| engine_error(e.within(function.name().to_uppercase()));
+        let unnamed = usize::from(function.unnamed().is_some());
         for (i, expr) in args.exprs().iter().enumerate() {
             let value = constant("argument", expr.clone(), &[]).map_err(place)?.1;
             match value {
-                Some(Value::Text(name)) if options.is_empty() => {
-                    let role = role(function, i).map_err(place)?;
+                Some(Value::Text(_)) if i < unnamed => {
+                    options.extend(function.unnamed().map(|name| (name.to_string(), expr.clone())));
+                }
+                Some(Value::Text(name)) if options.len() <= unnamed => {
+                    let role = role(function, i - unnamed).map_err(place)?;
                     inputs.push((role, scan(args.session(), &name)?));
                 }
                 Some(Value::Map(entries)) if i + 1 == args.exprs().len() => {
@@ -50,8 +55,20 @@ impl TableFunctionImpl for PlainFunction {
             }
         }
         require_relations(function, inputs.len()).map_err(place)?;
+        let options = with_files(function, options, |path, usage| look_in(args.session(), path, usage))
+            .map_err(|e| located(e, function))?;
         let plan = LookalikeNode::try_new(function, options, inputs)?.into_plan();
         Ok(Arc::new(ViewTable::new(plan, None)))
+    }
+}
+
+/// The error with the function that it comes from.
+pub(crate) fn located(error: DataFusionError, function: &dyn TableFunction) -> DataFusionError {
+    let place = function.name().to_uppercase();
+    match error {
+        DataFusionError::Plan(message) => DataFusionError::Plan(format!("{place}: {message}")),
+        DataFusionError::Execution(message) => DataFusionError::Execution(format!("{place}: {message}")),
+        other => other.context(place),
     }
 }
 

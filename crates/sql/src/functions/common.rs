@@ -233,7 +233,7 @@ fn same_columns(
 }
 
 /// Whether values of two types mean the same kind of thing.
-fn comparable(a: &DataType, b: &DataType) -> bool {
+pub(crate) fn comparable(a: &DataType, b: &DataType) -> bool {
     fn family(t: &DataType) -> u8 {
         match t {
             DataType::Dictionary(_, values) => family(values),

@@ -8,12 +8,15 @@ use lookalike_attacks::{ExposureParams, NULL_EXPOSURE, exposure};
 use lookalike_core::{
     Default, EncodeSpec, Error, Frame, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result,
 };
-use lookalike_models::{SynthesizeParams, Synthesizer};
+use lookalike_models::{Ask, Asked, Origin, SynthesizeParams, Synthesizer};
 
 use super::common::{IDENTIFIERS, PRIVACY_UNIT, SEED, distinct, require_column};
 use super::trainer::{self, ModelTrainer};
+use super::{ask, ask::ASK};
 use crate::exec::encode_together;
-use crate::function::{Call, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
+use crate::function::{
+    Call, FRESH_SEED, FileSpec, FileUse, Gathered, Operation, Output, RelationSpec, TableFunction, Want,
+};
 
 /// SYNTHESIZE as a table function.
 #[derive(Debug)]
@@ -22,14 +25,21 @@ pub struct Synthesize;
 /// More rows than this are a slip of the keyboard.
 const MAX_ROWS: i64 = 1_000_000_000_000;
 
-const ROWS: ParamSpec = ParamSpec {
+pub(super) const ROWS: ParamSpec = ParamSpec {
     name: "rows",
     kind: ParamKind::Int { min: 0, max: MAX_ROWS },
     default: Default::Unset("as many as the input has"),
     purpose: "Rows to make.",
 };
 
-const MAX_EXPOSURE: ParamSpec = ParamSpec {
+const SAVE_MODEL: ParamSpec = ParamSpec {
+    name: "save_model",
+    kind: ParamKind::Text,
+    default: Default::Unset("not saved"),
+    purpose: "File to write the trained model to, for SAMPLE_MODEL.",
+};
+
+pub(super) const MAX_EXPOSURE: ParamSpec = ParamSpec {
     name: "max_exposure",
     kind: ParamKind::Float { min: 0.0, max: 64.0 },
     default: Default::Unset("no test"),
@@ -55,30 +65,37 @@ impl TableFunction for Synthesize {
 
     fn options(&self) -> Vec<ParamSpec> {
         let mut options = trainer::options();
-        options.extend([ROWS, MAX_EXPOSURE, SEED, IDENTIFIERS, PRIVACY_UNIT]);
+        options.extend([ROWS, MAX_EXPOSURE, SAVE_MODEL, SEED, IDENTIFIERS, PRIVACY_UNIT]);
+        options.extend(ASK);
         options
     }
 
+    fn files(&self) -> &'static [FileSpec] {
+        &[FileSpec { option: SAVE_MODEL.name, usage: FileUse::Written, planned_as: "" }]
+    }
+
+    fn planned(&self) -> &'static [ParamSpec] {
+        &[FRESH_SEED]
+    }
+
     fn schema(&self, call: &Call) -> Result<SchemaRef> {
-        let input = call.required("input")?;
-        trainer::model_options(&call.options)?;
-        let spec = spec(call)?;
-        FrameBuilder::new(Arc::clone(input), spec)?;
-        Ok(Arc::clone(input))
+        ask::check(&call.options, call.required("input")?)?;
+        check(call)
     }
 
     fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>> {
-        let ModelTrainer { params, options } = ModelTrainer::of(&call.options)?;
-        let params =
-            SynthesizeParams { rows: call.options.int("rows").map(i64::unsigned_abs), seed: call.seed(), ..params };
-        Ok(Arc::new(Fit {
-            schema: self.schema(call)?,
-            spec: spec(call)?,
-            params,
-            model_options: options,
-            max_exposure: call.options.float(MAX_EXPOSURE.name),
-        }))
+        let training = Training::of(call, SAVE_MODEL.name)?;
+        Ok(Arc::new(Fit { schema: self.schema(call)?, training, ask: ask::ask(&call.options)? }))
     }
+}
+
+/// Checks a call that trains a model, and gives the schema of its input.
+pub(super) fn check(call: &Call) -> Result<SchemaRef> {
+    let input = call.required("input")?;
+    trainer::model_options(&call.options)?;
+    let spec = spec(call)?;
+    FrameBuilder::new(Arc::clone(input), spec)?;
+    Ok(Arc::clone(input))
 }
 
 /// How the input is encoded. The person's column is an identifier as well as the unit: every synthetic row is a person
@@ -114,16 +131,68 @@ fn require_persons(frame: &Frame, min_category_count: u32) -> Result<()> {
     Ok(())
 }
 
+/// How a model is trained, and where it is saved.
 #[derive(Debug)]
-struct Fit {
-    schema: SchemaRef,
+pub(super) struct Training {
     spec: EncodeSpec,
     params: SynthesizeParams,
     model_options: Options,
     max_exposure: Option<f64>,
+    path: Option<String>,
+    origin: Origin,
 }
 
-impl Fit {
+/// A trained model.
+pub(super) struct Trained {
+    pub synthesizer: Synthesizer,
+    pub memory: Vec<Reservation>,
+}
+
+impl Training {
+    /// Of a call, whose option `path` names the file, if any.
+    pub fn of(call: &Call, path: &str) -> Result<Self> {
+        let ModelTrainer { params, options } = ModelTrainer::of(&call.options)?;
+        Ok(Self {
+            spec: spec(call)?,
+            params: SynthesizeParams {
+                rows: call.options.int("rows").map(i64::unsigned_abs),
+                seed: call.seed(),
+                ..params
+            },
+            model_options: options,
+            max_exposure: call.options.float(MAX_EXPOSURE.name),
+            path: call.options.text(path).map(str::to_string),
+            origin: Origin {
+                seed_is_public: !call.options.bool(FRESH_SEED.name),
+                metadata: call.required("input")?.metadata().clone(),
+            },
+        })
+    }
+
+    /// What is needed of the input.
+    pub fn wants(&self) -> Vec<Want> {
+        vec![Want { encode: Some(self.spec.clone()), ..Want::default() }]
+    }
+
+    /// Trains and saves.
+    pub fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Trained> {
+        let input = encode_together(inputs, job)?.pop().ok_or_else(|| Error::internal("no input"))?;
+        require_persons(&input.frame, self.params.min_category_count)?;
+        self.test_exposure(&input.frame, job)?;
+        let synthesizer = Synthesizer::fit(input.frame, self.params.clone(), &self.model_options, job)?;
+        let report = synthesizer.report();
+        job.count("persons_trained", report.units as usize);
+        job.count("epochs", report.epochs as usize);
+        if let Some(path) = &self.path {
+            let file = synthesizer.save(&self.origin)?;
+            let _memory = job.reserve(file.len(), "the file of a model")?;
+            job.check()?;
+            job.count("bytes_saved", file.len());
+            job.write_file(path, file)?;
+        }
+        Ok(Trained { synthesizer, memory: input.memory })
+    }
+
     /// Trains a twin with planted rows, and fails when it remembers them.
     fn test_exposure(&self, frame: &Frame, job: &Job) -> Result<()> {
         let Some(most) = self.max_exposure.filter(|_| frame.rows() > 0) else { return Ok(()) };
@@ -144,42 +213,45 @@ impl Fit {
     }
 }
 
+#[derive(Debug)]
+struct Fit {
+    schema: SchemaRef,
+    training: Training,
+    ask: Ask,
+}
+
 impl Operation for Fit {
     fn wants(&self) -> Vec<Want> {
-        vec![Want { encode: Some(self.spec.clone()), ..Want::default() }]
+        self.training.wants()
     }
 
     fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Arc<dyn Output>> {
-        let input = encode_together(inputs, job)?.pop().ok_or_else(|| Error::internal("no input"))?;
-        require_persons(&input.frame, self.params.min_category_count)?;
-        self.test_exposure(&input.frame, job)?;
-        let synthesizer = Synthesizer::fit(input.frame, self.params.clone(), &self.model_options, job)?;
-        let report = synthesizer.report();
-        job.count("persons_trained", report.units as usize);
-        job.count("epochs", report.epochs as usize);
-        Ok(Arc::new(Sample { schema: Arc::clone(&self.schema), synthesizer, _memory: input.memory }))
+        let Trained { synthesizer, memory } = self.training.run(inputs, job)?;
+        let asked = Asked::new(synthesizer, &self.ask, job)?;
+        Ok(Arc::new(Sample { schema: Arc::clone(&self.schema), asked, _memory: memory }))
     }
 }
 
-struct Sample {
-    schema: SchemaRef,
-    synthesizer: Synthesizer,
-    _memory: Vec<Reservation>,
+/// The blocks of a synthesizer as rows.
+pub(super) struct Sample {
+    pub schema: SchemaRef,
+    pub asked: Asked,
+    pub _memory: Vec<Reservation>,
 }
 
 impl Output for Sample {
     fn chunks(&self) -> u64 {
-        self.synthesizer.blocks()
+        self.asked.blocks()
     }
 
     fn start(&self, chunk: u64) -> u64 {
-        chunk * Synthesizer::BLOCK_ROWS as u64
+        self.asked.first_row(chunk)
     }
 
     fn chunk(&self, chunk: u64, job: &Job) -> Result<RecordBatch> {
-        let block = self.synthesizer.block(chunk, job)?;
+        let block = self.asked.block(chunk, job)?;
         let columns = self
-            .synthesizer
+            .asked
             .columns()
             .iter()
             .zip(&block.values)

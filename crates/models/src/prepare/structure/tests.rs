@@ -7,6 +7,7 @@ use arrow::datatypes::{Field, Schema};
 use lookalike_core::{EncodeSpec, Error, FrameBuilder, Options, Streams, below, encode};
 
 use super::*;
+use crate::codec::{Reader, Writer};
 use crate::{MODELS, Model, SynthesizeParams, Synthesizer};
 
 fn frame(columns: Vec<(&str, ArrayRef)>) -> Frame {
@@ -253,6 +254,20 @@ fn wide_categories_keep_what_they_determine_beside_them() {
 }
 
 #[test]
+fn a_column_equal_to_a_determined_one_comes_from_it() {
+    let zip = |i: usize| i * i % 13 % 8;
+    let city = || text((0..400).map(|i| Some(format!("c{}", zip(i) / 2))));
+    let input =
+        frame(vec![("city", city()), ("town", city()), ("zip", text((0..400).map(|i| Some(format!("z{}", zip(i))))))]);
+    let (model, structure) = take_out(&input, &[], 5).unwrap();
+    assert_eq!(structure.describe(), ["'zip' determines 'city'", "'town' equals 'city'"]);
+    let values: Vec<Values> = model.columns().iter().map(|c| c.values.clone()).collect();
+    let back = structure.apply(values, 400, &mut Streams::new(1, "test").block(0));
+    let all: Vec<Values> = input.columns().iter().map(|c| c.values.clone()).collect();
+    assert_eq!(back, all);
+}
+
+#[test]
 fn conditions_on_what_is_taken_out() {
     let (model, structure) = take_out(&places(400), &[], 5).unwrap();
     // City 2 has zip codes 4 and 5; sorted as text z0, z1, z10, z11, z2, z3, z4, z5 they are codes 6 and 7.
@@ -277,7 +292,8 @@ fn saved_structure_is_the_same_and_hostile_bytes_are_refused() {
         let mut w = Writer::new("structure");
         structure.save(&mut w);
         let bytes = w.finish();
-        let load = |bytes: &[u8]| Structure::load(&mut Reader::new(bytes, "structure")?, columns.clone());
+        let texts = || rules.iter().map(|r| r.to_string()).collect();
+        let load = |bytes: &[u8]| Structure::load(&mut Reader::new(bytes, "structure")?, columns.clone(), texts());
         let loaded = load(&bytes).unwrap();
         let values = || model.columns().iter().map(|c| c.values.clone()).collect::<Vec<_>>();
         let made =
@@ -290,7 +306,7 @@ fn saved_structure_is_the_same_and_hostile_bytes_are_refused() {
                 let mut damaged = body.to_vec();
                 damaged[i] ^= flip;
                 let sealed = crate::codec::sealed(damaged);
-                let other = Structure::load(&mut Reader::new(&sealed, "structure").unwrap(), columns.clone());
+                let other = load(&sealed);
                 if let Ok(other) = other
                     && other.model_columns().len() == model.columns().len()
                 {
