@@ -13,6 +13,9 @@ pub(crate) const BINS: usize = 64;
 /// Most classes that a column is told apart in where it is a target: the criterion of splits takes time by their number.
 pub(crate) const CLASSES: usize = 32;
 
+/// Rows in each class of a number, where there are fewer than `CLASSES` such.
+const CLASS_ROWS: u64 = 100;
+
 /// A column's finite alphabet, and the way from values to symbols and back.
 ///
 /// - A **category** is its code; NULL is the symbol after the last.
@@ -115,7 +118,9 @@ impl Symbols {
         if self.ordered {
             let mut of_bin = vec![0u64; self.bins().saturating_sub(1)];
             present.iter().zip(&self.bin_of).for_each(|(n, b)| of_bin[*b as usize] += n);
-            let groups = quantile_groups(&of_bin, CLASSES - 1);
+            // With few rows in each, many classes would drown what there is to tell in chance.
+            let classes = (count.iter().sum::<u64>() / CLASS_ROWS).clamp(3, CLASSES as u64 - 1) as usize;
+            let groups = quantile_groups(&of_bin, classes);
             let missing = groups.last().map_or(0, |g| g + 1);
             self.bin_of.iter().map(|b| groups.get(*b as usize).copied().unwrap_or(missing)).collect()
         } else {
