@@ -48,7 +48,7 @@ fn place(runtime: &RuntimeEnv, path: &str) -> Result<Place> {
 /// What went wrong in a store, with what it says itself.
 fn failed(doing: &str, path: &str, error: StoreError) -> Error {
     match error {
-        StoreError::NotFound { source, .. } if source.to_string().contains("directory") => {
+        StoreError::NotFound { source, .. } if source.to_string().contains("is directory") => {
             Error::data(format!("'{path}' is a folder: name a file in it"))
         }
         StoreError::NotFound { .. } => Error::data(format!("there is no file '{path}'")),
