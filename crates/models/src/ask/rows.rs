@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use lookalike_core::{Column, Error, Job, Result, Role, Stream, Values, list_names};
+use lookalike_core::{Column, Error, Job, Result, Stream, Values, list_names};
 
 use super::Asked;
 use super::plan::{Cell, values_of};
+use crate::prepare::Level;
 use crate::{MODELS, Synthesizer};
 
 /// Rows that may be drawn for a block, however few it has.
@@ -201,12 +202,7 @@ impl Asked {
 
 /// Rows without values yet.
 pub(super) fn blank(columns: &[Column], rows: usize) -> Vec<Values> {
-    let blank = |c: &Column| match c.role() {
-        Role::Number => Values::Number(vec![f64::NAN; rows]),
-        Role::Category => Values::Code(vec![lookalike_core::MISSING; rows]),
-        Role::Identifier => Values::Omitted,
-    };
-    columns.iter().map(blank).collect()
+    columns.iter().map(|c| Level::blank(c, rows)).collect()
 }
 
 fn put(out: &mut [Values], place: usize, fresh: &[Values], row: usize) {
