@@ -205,6 +205,7 @@ impl Modal {
         rows * self.spans.iter().map(bytes).sum::<usize>()
     }
 
+    #[cfg(test)]
     /// The given rows of `compact` as dense rows, [`Modal::width`] places each, one after the other into `out`.
     pub fn one_hot(&self, compact: &Compact, rows: &[u32], out: &mut [f32]) {
         out.fill(0.0);
@@ -220,6 +221,7 @@ impl Modal {
         }
     }
 
+    #[cfg(test)]
     /// Dense rows, such as a network's output, as values: of each choice the largest place (the first of equals), of scalars what
     /// lies in -1..1. `rng` draws categories that share a choice. Numbers leave off their grid.
     pub fn decode(&self, rows: usize, dense: &[f32], rng: &mut Stream) -> Vec<Values> {

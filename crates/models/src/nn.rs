@@ -11,6 +11,7 @@
 //!   [`Tape::dense_transposed`] and [`Tape::slope`]: for piecewise linear activations that is exact.
 //!
 
+// Recurrent and other layers that models of series build on are checked here before they have one.
 #![allow(dead_code, unused_imports)]
 
 mod attention;

@@ -45,11 +45,29 @@ const DETECT_STRUCTURE: ParamSpec = ParamSpec {
 pub(crate) fn options() -> Vec<ParamSpec> {
     let mut options = vec![MODEL, MIN_CATEGORY_COUNT, FILTER_COPIES, CONSTRAINTS, DETECT_STRUCTURE];
     for param in MODELS.iter().flat_map(|m| m.params()) {
-        if options.iter().all(|o| o.name != param.name) {
-            options.push(*param);
+        match options.iter_mut().find(|o| o.name == param.name) {
+            Some(option) => share(option, param),
+            None => options.push(*param),
         }
     }
     options
+}
+
+/// Makes an option that of another model as well: where defaults differ the chosen model's holds, where ranges differ it checks
+/// the value against its own.
+fn share(option: &mut ParamSpec, other: &ParamSpec) {
+    if option.default != other.default {
+        option.default = Default::Unset("the model's own");
+    }
+    option.kind = match (option.kind, other.kind) {
+        (ParamKind::Int { min: a, max: b }, ParamKind::Int { min: c, max: d }) => {
+            ParamKind::Int { min: a.min(c), max: b.max(d) }
+        }
+        (ParamKind::Float { min: a, max: b }, ParamKind::Float { min: c, max: d }) => {
+            ParamKind::Float { min: a.min(c), max: b.max(d) }
+        }
+        (kind, _) => kind,
+    };
 }
 
 /// The options of the chosen model out of those of the call. An option of another model is an error.
