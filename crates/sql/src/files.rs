@@ -48,9 +48,6 @@ fn place(runtime: &RuntimeEnv, path: &str) -> Result<Place> {
 /// What went wrong in a store, with what it says itself.
 fn failed(doing: &str, path: &str, error: StoreError) -> Error {
     match error {
-        StoreError::NotFound { source, .. } if source.to_string().contains("is directory") => {
-            Error::data(format!("'{path}' is a folder: name a file in it"))
-        }
         StoreError::NotFound { .. } => Error::data(format!("there is no file '{path}'")),
         error => Error::data(format!("{doing} '{path}': {error}")),
     }
@@ -78,6 +75,12 @@ pub(crate) async fn read(runtime: &RuntimeEnv, path: &str) -> Result<Vec<u8>> {
     Ok(bytes.await.map_err(|e| failed("reading", path, e))?.into())
 }
 
+/// Whether anything lies below a path.
+async fn is_folder(store: &Arc<dyn ObjectStore>, path: &Path) -> bool {
+    let below = store.list_with_delimiter(Some(path)).await;
+    below.is_ok_and(|list| !(list.objects.is_empty() && list.common_prefixes.is_empty()))
+}
+
 /// What a file says of the rows that its model makes: its first bytes are read, and more where the header is long.
 pub(crate) async fn describe(runtime: &RuntimeEnv, path: &str) -> Result<SavedModel> {
     let Place { store, path: location } = place(runtime, path)?;
@@ -90,6 +93,9 @@ pub(crate) async fn describe(runtime: &RuntimeEnv, path: &str) -> Result<SavedMo
         // Of an empty file there is no range.
         Err(StoreError::Generic { .. }) if store.head(&location).await.is_ok_and(|meta| meta.size == 0) => {
             (0, Default::default())
+        }
+        Err(StoreError::NotFound { .. }) if is_folder(&store, &location).await => {
+            return Err(Error::data(format!("'{path}' is a folder: name a file in it")));
         }
         found => found.map_err(|e| failed("reading", path, e))?,
     };
