@@ -303,7 +303,7 @@ impl<T: Real> Tape<'_, T> {
         match b {
             Some(b) => {
                 let bias = self.weight(b);
-                y.data.chunks_exact_mut(bias.len()).for_each(|row| row.copy_from_slice(bias));
+                y.data.chunks_exact_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
             }
             None => y.data.fill(T::ZERO),
         }
