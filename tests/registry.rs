@@ -27,7 +27,7 @@ use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use lookalike::{FUNCTIONS, LookalikeLogicalCodec, LookalikePhysicalCodec};
 use lookalike_anonymize::METHODS;
 use lookalike_attacks::ATTACKS;
-use lookalike_core::{Default, Options, ParamSpec, Value};
+use lookalike_core::{Default, Options, ParamKind, ParamSpec, Value};
 use lookalike_models::MODELS;
 
 use crate::slt::files;
@@ -125,6 +125,8 @@ fn check_options(place: &str, specs: &[ParamSpec]) {
 fn every_option_is_sound_and_documented() {
     let parts = MODELS.iter().map(|m| ("models", m.name(), m.params()));
     let parts: Vec<_> = parts.chain(ATTACKS.iter().map(|a| ("attacks", a.name(), a.params()))).collect();
+    let synthesize = FUNCTIONS.iter().find(|f| f.name() == "synthesize").expect("SYNTHESIZE is registered");
+    let joint = synthesize.options();
     for (kind, name, params) in &parts {
         check_options(name, params);
         for param in *params {
@@ -134,9 +136,21 @@ fn every_option_is_sound_and_documented() {
                 "sql/{kind}/{name}.slt is silent about {}",
                 param.name
             );
-            // One name, one meaning: a call has one table of options.
-            let same = parts.iter().filter(|p| p.0 == *kind).flat_map(|p| p.2).filter(|p| p.name == param.name);
-            assert!(same.into_iter().all(|p| p == param), "{name}: '{}' differs between {kind}", param.name);
+            // A call has one table of options: attacks say the same by a name, models by a type that holds all their values.
+            if *kind == "attacks" {
+                let same = parts.iter().filter(|p| p.0 == *kind).flat_map(|p| p.2).filter(|p| p.name == param.name);
+                assert!(same.into_iter().all(|p| p == param), "{name}: '{}' differs between {kind}", param.name);
+            } else {
+                let joint: Vec<_> = joint.iter().filter(|o| o.name == param.name).collect();
+                let [joint] = joint.as_slice() else { panic!("{name}: '{}' is no option of SYNTHESIZE", param.name) };
+                assert_eq!(joint.kind.type_name(), param.kind.type_name(), "{name}: {}", param.name);
+                let holds = match (joint.kind, param.kind) {
+                    (ParamKind::Int { min: a, max: b }, ParamKind::Int { min: c, max: d }) => a <= c && d <= b,
+                    (ParamKind::Float { min: a, max: b }, ParamKind::Float { min: c, max: d }) => a <= c && d <= b,
+                    (joint, own) => joint == own,
+                };
+                assert!(holds, "{name}: SYNTHESIZE refuses values of '{}'", param.name);
+            }
         }
     }
     for function in FUNCTIONS {

@@ -115,3 +115,19 @@ pub fn model(name: &str) -> Result<&'static dyn Model> {
         Error::argument(format!("unknown model '{name}'{hint} (allowed: {})", list_names(names())))
     })
 }
+
+/// The model's options in tests that walk over all of them: the defaults, but few epochs, and leave for controls.
+#[cfg(test)]
+pub(crate) fn quick(model: &dyn Model) -> Options {
+    use lookalike_core::Value;
+    let given = [("epochs", Value::Int(3)), ("control", Value::Bool(true))];
+    let given = given.into_iter().filter(|(name, _)| model.params().iter().any(|p| p.name == *name));
+    let given: Vec<(String, Value)> = given.map(|(name, value)| (name.to_string(), value)).collect();
+    Options::check(model.params(), &given).unwrap()
+}
+
+/// Whether a model learns by epochs: after the three of [`quick`] it is near nothing yet. How near it comes is on its page.
+#[cfg(test)]
+pub(crate) fn is_iterative(model: &dyn Model) -> bool {
+    model.params().iter().any(|p| p.name == "epochs")
+}

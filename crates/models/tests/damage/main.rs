@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::*;
-use lookalike_core::{EncodeSpec, FrameBuilder, Job, Options, Stream, Streams, below, encode, uniform};
+use lookalike_core::{EncodeSpec, FrameBuilder, Job, Options, Stream, Streams, Value, below, encode, uniform};
 use lookalike_models::{MODELS, Origin, SynthesizeParams, Synthesizer};
 use rand::RngCore;
 use sealing::{Parts, sealed};
@@ -75,7 +75,14 @@ fn files() -> Vec<Vec<u8>> {
         let frame = encode(vec![vec![builder]], &Job::unbounded()).unwrap().remove(0);
         for model in MODELS {
             let params = SynthesizeParams { model: model.name().into(), min_category_count, ..Default::default() };
-            let options = Options::check(model.params(), &[]).unwrap();
+            let params = SynthesizeParams { filter_copies: false, ..params };
+            // A reader does not care how well a model learned; controls want to be asked for.
+            let given =
+                [("epochs", 1), ("hidden", 8), ("latent", 4), ("steps", 4)].map(|(name, n)| (name, Value::Int(n)));
+            let given = given.into_iter().chain([("control", Value::Bool(true))]);
+            let given = given.filter(|(name, _)| model.params().iter().any(|p| p.name == *name));
+            let given: Vec<(String, Value)> = given.map(|(name, value)| (name.to_string(), value)).collect();
+            let options = Options::check(model.params(), &given).unwrap();
             let synthesizer = Synthesizer::fit(frame.clone(), params, &options, &Job::unbounded()).unwrap();
             files.push(synthesizer.save(&Origin::default()).unwrap());
         }

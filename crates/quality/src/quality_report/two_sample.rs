@@ -11,6 +11,9 @@ use crate::persons::{CONFIDENCE, Persons};
 /// Parts that the persons are in; each is judged by what the others taught.
 const FOLDS: usize = 5;
 
+/// What a classifier says of a row: larger where it is rather synthetic.
+type Score<'a> = &'a (dyn Fn(&[f64]) -> f64 + Sync);
+
 /// Penalty of the weights of the regression, as in scikit-learn.
 const RIDGE: f64 = 1.0;
 
@@ -34,11 +37,11 @@ pub(super) fn figures(real: &Frame, synthetic: &Frame, seed: u64, remark: &str, 
         let (train, labels) = stack(&x, |side, row| folds[side][row] != fold);
         let trees = boosted(&train, Target::Classes(&labels, 2), BoostedParams::default(), job)?;
         let line = logistic(&train, &labels, 2, RIDGE, job)?;
-        let judged = |side: usize, score: &(dyn Fn(&[f64]) -> f64 + Sync)| -> Vec<(f64, u32)> {
+        let judged = |side: usize, score: Score<'_>| -> Vec<(f64, u32)> {
             let rows = (0..x[side].rows).filter(|&row| folds[side][row] == fold);
             rows.map(|row| (score(x[side].row(row)), persons[side].of_row(row))).collect()
         };
-        let scores: [&(dyn Fn(&[f64]) -> f64 + Sync); 2] = [&|row| trees.log_odds(row), &|row| line.log_odds(row)];
+        let scores: [Score<'_>; 2] = [&|row| trees.log_odds(row), &|row| line.log_odds(row)];
         for (areas, score) in areas.iter_mut().zip(scores) {
             let scored = [judged(1, score), judged(0, score)];
             areas.push(area(&scored, persons.iter().any(Persons::are_given), seed, job)?);

@@ -53,11 +53,14 @@ pub(crate) fn options() -> Vec<ParamSpec> {
     options
 }
 
-/// Makes an option that of another model as well: where defaults differ the chosen model's holds, where ranges differ it checks
-/// the value against its own.
+/// Makes an option that of another model as well: where defaults and purposes differ the chosen model's hold, where ranges
+/// differ it checks the value against its own.
 fn share(option: &mut ParamSpec, other: &ParamSpec) {
     if option.default != other.default {
         option.default = Default::Unset("the model's own");
+    }
+    if option.purpose != other.purpose {
+        option.purpose = "As the page of the model says.";
     }
     option.kind = match (option.kind, other.kind) {
         (ParamKind::Int { min: a, max: b }, ParamKind::Int { min: c, max: d }) => {

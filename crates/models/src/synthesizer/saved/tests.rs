@@ -4,16 +4,17 @@ use std::sync::Arc;
 use arrow::array::*;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit};
-use lookalike_core::{EncodeSpec, ErrorKind, FrameBuilder, Options, Streams, Value, below, encode};
+use lookalike_core::{EncodeSpec, ErrorKind, FrameBuilder, Streams, Value, below, encode};
 
 use super::super::tests::{frame_of, generate, mixed};
 use super::*;
+use crate::model::quick;
 use crate::{MODELS, SavedModel};
 
 fn fit(frame: &Frame, model: &str, change: impl FnOnce(&mut SynthesizeParams)) -> Synthesizer {
     let mut params = SynthesizeParams { model: model.into(), seed: 3, ..Default::default() };
     change(&mut params);
-    let options = Options::check(crate::model(model).unwrap().params(), &[]).unwrap();
+    let options = quick(crate::model(model).unwrap());
     Synthesizer::fit(frame.clone(), params, &options, &Job::unbounded()).unwrap()
 }
 
