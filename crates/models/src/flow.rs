@@ -228,9 +228,10 @@ impl Fitted for Trained {
         let (width, mut pool) = (self.latents.width(), Pool::new());
         let mut out = Vec::with_capacity(rows.rows());
         for row in 0..rows.rows() {
-            let known = (0..width).all(|i| self.latents.known(i, tokens[i][row]));
+            let cells: Vec<u32> = tokens.iter().map(|column| column[row]).collect();
+            let known = (0..width).all(|i| self.latents.known(i, cells[i]));
             let shares: f64 = if known {
-                (0..width).map(|i| libm::log(self.latents.share(i, tokens[i][row]))).sum()
+                (0..width).map(|i| libm::log(self.latents.share(i, cells[i]))).sum()
             } else {
                 f64::NEG_INFINITY
             };
@@ -242,7 +243,7 @@ impl Fitted for Trained {
             let mut t = Tape::forward(&self.flow.params, &mut pool);
             let x = t.constant(POINTS, width, |x| {
                 for x in x.chunks_exact_mut(width) {
-                    x.iter_mut().enumerate().for_each(|(i, x)| *x = self.latents.draw(i, tokens[i][row], &mut rng));
+                    x.iter_mut().enumerate().for_each(|(i, x)| *x = self.latents.draw(i, cells[i], &mut rng));
                 }
             });
             let (z, log_volume) = self.flow.forward(&mut t, x);

@@ -218,12 +218,13 @@ impl Network {
         let deviation = if step > 1 { ((1.0 - keep) * (1.0 - before) / (1.0 - now)).sqrt() } else { 0.0 };
         for r in 0..rows {
             let said = out.row(r);
-            for i in 0..n {
-                let x = f64::from(noisy.numbers[r * n + i]);
-                let clean = (x - (1.0 - now).sqrt() * f64::from(said[i])) / now.sqrt();
+            let cells = noisy.numbers[r * n..][..n].iter_mut().zip(&draws.noise[r * n..]);
+            for ((number, fresh), noise) in cells.zip(said) {
+                let x = f64::from(*number);
+                let clean = (x - (1.0 - now).sqrt() * f64::from(*noise)) / now.sqrt();
                 // Quantiles end at 5.2.
                 let mean = to_clean * clean.clamp(-5.2, 5.2) + to_noisy * x;
-                noisy.numbers[r * n + i] = (mean + deviation * f64::from(draws.noise[r * n + i])) as f32;
+                *number = (mean + deviation * f64::from(*fresh)) as f32;
             }
             for (c, block) in self.blocks.iter().enumerate() {
                 let token = &mut noisy.categories[r * k + c];

@@ -105,7 +105,7 @@ impl<T: Real> Tape<'_, T> {
                 for b in &blocks {
                     let logits = &mut y[b.start..b.start + b.size];
                     let top = logits.iter().copied().reduce(|a, b| a.at_least(b)).unwrap_or(T::ZERO);
-                    logits.iter_mut().for_each(|y| *y = *y - top);
+                    logits.iter_mut().for_each(|y| *y -= top);
                 }
                 outside.iter().for_each(|&c| y[c] = x[c] + x[c]);
                 y.iter_mut().for_each(|y| *y = y.exp());
