@@ -26,11 +26,12 @@ requirements of --mostly-python: mostlyai-engine==2.7.3 torch==2.13.0           
   DCR share  release rows nearer to training rows than to as many test rows (Gower), ties half; 1/2 is to expect without influence.
   MIA        attacks of MIA_SCORE that train no generators, training rows against as many test rows, half of which serve as reference:
              the largest area under the curve with the 95 % interval of that attack alone. The largest of nine is above 1/2 by chance.
-             Where train is larger than test (adult) both figures are of as many training rows, drawn with a fixed seed.
+             Where train is larger than test (adult) both figures are of as many training rows, drawn with a fixed seed: of a
+             copy of all training rows, half is nearer to those and the other half to neither, so that DCR share is 3/4, not 1.
 
 Peers that take no missing numbers get the median and a column of its own that says so, which is undone after sampling.
 """
-import argparse, csv, fnmatch, io, itertools, json, os, pathlib, re, resource, subprocess, sys, time
+import argparse, csv, fnmatch, io, itertools, json, os, pathlib, resource, subprocess, sys, time
 
 ROOT = pathlib.Path(os.environ.get("LOOKALIKE_DATA", "../shared/data"))
 SOURCES = {
@@ -334,11 +335,15 @@ def generators(args, data):
         for n in epochs[peer]:
             theirs.append((f"{peer}@{n}", "peers", peer, n))
             ours.append((f"{model}@{n}", "ours", model, options | {"epochs": n}))
-    if args.shell != "-":
-        rows, _, _ = shell(args, "SELECT name, max(option = 'control') AS control FROM lookalike_models() GROUP BY name ORDER BY name")
-        ours += [(row["name"], "ours", row["name"], OPTIONS.get(row["name"], {})) for row in rows if args.controls or row["control"] != "true"]
-    else:
-        ours = []
+    sql = """SELECT name, max(option = 'control') AS control, max(CASE WHEN option = 'epochs' THEN "default" END) AS epochs
+        FROM lookalike_models() GROUP BY name ORDER BY name"""
+    models = shell(args, sql)[0] if args.shell != "-" else []
+    # A model whose own epochs are among those of its peer is there already.
+    there = {row["name"] for row in models if any(name == f"{row['name']}@{row['epochs']}" for name, *_ in ours)}
+    ours = ours if models else []
+    for row in models:
+        if row["name"] not in there and (args.controls or row["control"] != "true"):
+            ours.append((row["name"], "ours", row["name"], OPTIONS.get(row["name"], {})))
     turns = [job for pair in itertools.zip_longest(theirs, ours) for job in pair if job]
     wanted = lambda job: any(pattern == job[1] or fnmatch.fnmatchcase(job[0], pattern) for pattern in args.only)
     return [(REAL, "real", None, None)] + list(filter(wanted, turns))
@@ -421,12 +426,15 @@ def tables(found):
                 print(f"| {name} | {row['error']} |{' |' * (len(titles) - 1)}")
                 continue
             print(f"| {name if row['kind'] != 'ours' else f'**{name}**'} | {' | '.join(cell(row, field) for field in cells)} |")
-        for peer, (model, _) in EQUAL.items():
-            for name, theirs in rows.items():
-                ours = rows.get(name.replace(peer, model, 1)) if re.match(rf"{peer}@", name) else None
-                if ours and "fit_cpu_s" in ours and "fit_cpu_s" in theirs:
-                    ratio = theirs["fit_cpu_s"] / ours["fit_cpu_s"]
-                    print(f"\n{peer} takes {ratio:.2f} times the CPU seconds of `{model}` for {theirs['epochs']} epochs of the same networks.")
+        equal = []
+        for name, theirs in rows.items():
+            peer, _, epochs = name.partition("@")
+            ours = rows.get(f"{EQUAL[peer][0]}@{epochs}", {}) if peer in EQUAL else {}
+            if "fit_cpu_s" in ours and "fit_cpu_s" in theirs:
+                times = theirs["fit_cpu_s"], ours["fit_cpu_s"]
+                equal.append(f"| {peer} | **{EQUAL[peer][0]}** | {epochs} | {times[0]:.3g} | {times[1]:.3g} | {times[0] / times[1]:.2f} |")
+        if equal:
+            print("\nEqual epochs, networks and batches:\n\n| peer | ours | epochs | fit, CPU s | ours | ratio |\n|" + " --- |" * 6, *equal, sep="\n")
 
 
 def numbers(text):
