@@ -57,7 +57,9 @@ EPOCHS = {
 }
 OTHER_PEERS = ["GaussianCopula", "arfpy", "mostlyai"]
 REAL = "(training rows)"
-ONE_THREAD = {f"{who}_NUM_THREADS": "1" for who in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "RAYON", "POLARS")} | {"LOKY_MAX_CPU_COUNT": "1"}
+ONE_THREAD = dict.fromkeys(
+    ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS", "LOKY_MAX_CPU_COUNT"], "1"
+)
 MOST_ROWS, SECONDS = 1_000_000, 5.0
 
 
@@ -120,8 +122,10 @@ def fit_ours(args, path, name, model, options):
     if more > rows:
         rows, cpu = more, draw(spare, f", rows => {more}")[0]
     os.remove(spare)
-    epochs = int(history[0]["epochs"]) or None
-    return dict(epochs=epochs, fit_cpu_s=fit - start, rows_per_cpu_s=rows / max(cpu - load, 1e-3), peak_mb=max(fit_mb, mb), rate_rows=rows)
+    return dict(
+        epochs=int(history[0]["epochs"]) or None, fit_cpu_s=fit - start, rows_per_cpu_s=rows / max(cpu - load, 1e-3),
+        peak_mb=max(fit_mb, mb), rate_rows=rows, options=options,
+    )
 
 
 def rows_for(rows, seconds):
@@ -132,15 +136,19 @@ def rows_for(rows, seconds):
 def attack(args, path, name):
     """Figures of privacy of a release, from our own functions for all."""
     members, holdout, release = path("members"), path("holdout"), path(f"{name}.parquet")
-    sql = f"SELECT d['share'] AS s, d['share_lo'] AS lo, d['share_hi'] AS hi FROM (SELECT dcr(dcr, holdout_dcr) AS d FROM dcr('{release}', '{members}', '{holdout}'))"
-    share = shell(args, sql, args.threads)[0][0]
+    sql = f"""SELECT d['share'] AS share, d['share_lo'] AS lo, d['share_hi'] AS hi
+        FROM (SELECT dcr(dcr, holdout_dcr) AS d FROM dcr('{release}', '{members}', '{holdout}'))"""
+    nearer = shell(args, sql, args.threads)[0][0]
     sql = f"""SELECT attack, f['auc'] AS auc, f['auc_lo'] AS lo, f['auc_hi'] AS hi FROM (
-        SELECT attack, mia_score(score, is_member) AS f FROM mia_score('{members}', '{holdout}', '{release}', seed => 1) GROUP BY attack)"""
-    found = {row["attack"]: [float(row[key]) for key in ("auc", "lo", "hi")] for row in shell(args, sql, args.threads)[0] if row["auc"]}
+        SELECT attack, mia_score(score, is_member) AS f
+        FROM mia_score('{members}', '{holdout}', '{release}', seed => 1) GROUP BY attack)"""
+    rows = shell(args, sql, args.threads)[0]
+    found = {row["attack"]: [float(row[key]) for key in ("auc", "lo", "hi")] for row in rows if row["auc"]}
     best = max(found, key=lambda attack: found[attack][0])
     return dict(
-        dcr_share=float(share["s"]), dcr_lo=float(share["lo"]), dcr_hi=float(share["hi"]), attack=best, mia_auc=found[best][0],
-        mia_lo=found[best][1], mia_hi=found[best][2], attacks={attack: figures[0] for attack, figures in found.items()},
+        dcr_share=float(nearer["share"]), dcr_lo=float(nearer["lo"]), dcr_hi=float(nearer["hi"]), attack=best,
+        mia_auc=found[best][0], mia_lo=found[best][1], mia_hi=found[best][2],
+        attacks={attack: figures[0] for attack, figures in found.items()},
     )
 
 
@@ -292,7 +300,7 @@ def fit_peer(peer, epochs, train, release, folder):
     more = rows_for(rows, cpu_s)
     if more > rows:
         start = cpu()
-        rows, cpu_s = len(sample(more)), 0
+        rows = len(sample(more))
         cpu_s = cpu() - start
     version = f"{PACKAGES[peer]} {importlib.metadata.version(PACKAGES[peer])}"
     return dict(version=version, epochs=trained(), fit_cpu_s=fit_s, rows_per_cpu_s=rows / cpu_s, peak_mb=peak, rate_rows=rows)
@@ -310,7 +318,8 @@ def score(train, test, release, target):
     columns = {c: {"sdtype": "categorical" if c in categories else "numerical"} for c in real}
     report.generate(real, made[real.columns], {"columns": columns}, verbose=False)
     properties = dict(zip(*report.get_properties()[["Property", "Score"]].values.T))
-    result = dict(quality=report.get_score(), shapes=properties["Column Shapes"], pairs=properties["Column Pair Trends"], rows=len(made))
+    shapes, pairs = properties["Column Shapes"], properties["Column Pair Trends"]
+    result = dict(quality=report.get_score(), shapes=shapes, pairs=pairs, rows=len(made))
     both = pd.concat([made, held])[real.columns]
     positive = real[target].value_counts().idxmin()
     inputs, labels = both.drop(columns=target), (both[target] == positive).to_numpy()
@@ -368,15 +377,18 @@ def run(args, data, job):
 
     if not os.path.exists(path("holdout")):
         parts.mkdir(parents=True, exist_ok=True)
-        print(data, worker(args, "prepare", data=data, files={part: path(part) for part in ("train", "test", "members", "holdout")}))
+        files = {part: path(part) for part in ("train", "test", "members", "holdout")}
+        print(data, worker(args, "prepare", data=data, files=files))
     release = path("train" if kind == "real" else f"{name}.parquet")
 
     def fit():
         if kind == "ours":
-            return fit_ours(args, path, name, what, how) | dict(options=how)
-        return worker(args, "fit_peer", peer=what, epochs=how, train=path("train"), release=release, folder=path(f"{name}.workspace"))
+            return fit_ours(args, path, name, what, how)
+        folder = path(f"{name}.workspace")
+        return worker(args, "fit_peer", peer=what, epochs=how, train=path("train"), release=release, folder=folder)
 
-    stages = [("score", "quality", lambda: worker(args, "score", train=path("train"), test=path("test"), release=release, target=TARGETS[data]))]
+    files = dict(train=path("train"), test=path("test"), release=release)
+    stages = [("score", "quality", lambda: worker(args, "score", **files, target=TARGETS[data]))]
     if kind != "real":
         stages.insert(0, ("fit", "fit_cpu_s", fit))
         if args.shell != "-":
@@ -431,10 +443,11 @@ def tables(found):
             peer, _, epochs = name.partition("@")
             ours = rows.get(f"{EQUAL[peer][0]}@{epochs}", {}) if peer in EQUAL else {}
             if "fit_cpu_s" in ours and "fit_cpu_s" in theirs:
-                times = theirs["fit_cpu_s"], ours["fit_cpu_s"]
-                equal.append(f"| {peer} | **{EQUAL[peer][0]}** | {epochs} | {times[0]:.3g} | {times[1]:.3g} | {times[0] / times[1]:.2f} |")
+                theirs_s, ours_s = theirs["fit_cpu_s"], ours["fit_cpu_s"]
+                equal.append(f"| {peer} | **{EQUAL[peer][0]}** | {epochs} | {theirs_s:.3g} | {ours_s:.3g} | {theirs_s / ours_s:.2f} |")
         if equal:
-            print("\nEqual epochs, networks and batches:\n\n| peer | ours | epochs | fit, CPU s | ours | ratio |\n|" + " --- |" * 6, *equal, sep="\n")
+            head = "| peer | ours | epochs | peer's fit, CPU s | our fit, CPU s | ratio |"
+            print("\nEqual epochs, networks and batches:\n", head, "|" + " --- |" * 6, *equal, sep="\n")
 
 
 def numbers(text):
