@@ -339,11 +339,12 @@ def score(train, test, release, target):
 def generators(args, data):
     """(name, kind, model or peer, options or epochs), ours and theirs taking turns."""
     epochs = {peer: getattr(args, f"{peer.lower()}_epochs") or EPOCHS[data][peer] for peer in EQUAL}
-    ours, theirs = [], [(peer, "peers", peer, None) for peer in OTHER_PEERS]
+    ours, theirs = [], []
     for peer, (model, options) in EQUAL.items():
         for n in epochs[peer]:
             theirs.append((f"{peer}@{n}", "peers", peer, n))
             ours.append((f"{model}@{n}", "ours", model, options | {"epochs": n}))
+    theirs += [(peer, "peers", peer, None) for peer in OTHER_PEERS]
     sql = """SELECT name, max(option = 'control') AS control, max(CASE WHEN option = 'epochs' THEN "default" END) AS epochs
         FROM lookalike_models() GROUP BY name ORDER BY name"""
     models = shell(args, sql)[0] if args.shell != "-" else []
