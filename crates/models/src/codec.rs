@@ -98,6 +98,25 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Checks magic, version, model and checksum.
     pub fn new(bytes: &'a [u8], model: &str) -> Result<Self> {
+        let (mut reader, name) = Self::open(bytes)?;
+        if name != model {
+            return Err(Error::data(format!("the saved model is a '{name}', not a '{model}'")));
+        }
+        let Some((body, sum)) = bytes.split_last_chunk::<8>() else { return Err(truncated()) };
+        if reader.bytes.len() < 8 || checksum(body) != u64::from_le_bytes(*sum) {
+            return Err(Error::data("the saved model is damaged or truncated: its checksum does not match"));
+        }
+        reader.bytes = &reader.bytes[..reader.bytes.len() - 8];
+        Ok(reader)
+    }
+
+    /// The name of the model that the bytes are of.
+    pub fn model(bytes: &'a [u8]) -> Result<String> {
+        Ok(Self::open(bytes)?.1)
+    }
+
+    /// What comes after magic, version and the model's name, and that name.
+    fn open(bytes: &'a [u8]) -> Result<(Self, String)> {
         let Some(rest) = bytes.strip_prefix(MAGIC) else {
             return Err(Error::data("these bytes are not a saved Lookalike model"));
         };
@@ -109,16 +128,7 @@ impl<'a> Reader<'a> {
             )));
         }
         let name = reader.list(1, |r| Ok(r.take::<1>()?[0]))?;
-        if name != model.as_bytes() {
-            let name = String::from_utf8_lossy(&name);
-            return Err(Error::data(format!("the saved model is a '{name}', not a '{model}'")));
-        }
-        let Some((body, sum)) = bytes.split_last_chunk::<8>() else { return Err(truncated()) };
-        if reader.bytes.len() < 8 || checksum(body) != u64::from_le_bytes(*sum) {
-            return Err(Error::data("the saved model is damaged or truncated: its checksum does not match"));
-        }
-        reader.bytes = &reader.bytes[..reader.bytes.len() - 8];
-        Ok(reader)
+        Ok((reader, String::from_utf8_lossy(&name).into_owned()))
     }
 
     /// Reads what [`Writer::into_section`] gave.

@@ -39,6 +39,7 @@ mod adversarial;
 mod alias;
 mod arf;
 mod ask;
+mod auto;
 mod bayes_net;
 mod cart;
 mod codec;
@@ -78,7 +79,7 @@ mod vq_vae;
 mod wgan;
 
 pub use ask::{Anonymity, Ask, Asked, Condition};
-pub use model::{DEFAULT, Epoch, FitReport, Fitted, MODELS, Model, model};
+pub use model::{Epoch, FitReport, Fitted, MODELS, Model, model};
 pub use rows::Rows;
 pub use saved::{Origin, SavedModel};
 pub use synthesizer::{Block, SynthesizeParams, Synthesizer};

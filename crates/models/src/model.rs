@@ -3,7 +3,7 @@
 use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result, Stream, Values, closest, list_names};
 
 use crate::{
-    arf::Arf, bayes_net::BayesNet, cart::Cart, copy::Copy, ctgan::Ctgan, gan::Gan, gaussian::Gaussian,
+    arf::Arf, auto::Auto, bayes_net::BayesNet, cart::Cart, copy::Copy, ctgan::Ctgan, gan::Gan, gaussian::Gaussian,
     gaussian_copula::GaussianCopula, glow::Glow, independent::Independent, realnvp::RealNvp, rows::Rows, smote::Smote,
     tabddpm::TabDdpm, tablegan::TableGan, transformer::Transformer, vae::Vae, vq_vae::VqVae, wgan::Wgan,
 };
@@ -21,6 +21,16 @@ pub trait Model: Sync {
     /// Whether its [`Fitted::sample_given`] makes rows around given values; without, they are had by rejection.
     fn conditions(&self) -> bool {
         false
+    }
+    /// The model and its options that this one stands for on these rows; `None` for all but `auto`.
+    fn choose(
+        &self,
+        _rows: &dyn Rows,
+        _options: &Options,
+        _seed: u64,
+        _job: &Job,
+    ) -> Result<Option<(&'static dyn Model, Options)>> {
+        Ok(None)
     }
     /// Learns from rows in canonical order. `options` were checked against [`Model::params`]; `seed` keys every random
     /// number drawn while learning. Fails when cancelled, without memory, or on data the model cannot hold.
@@ -83,6 +93,7 @@ pub struct FitReport {
 
 /// Every generator.
 pub static MODELS: &[&dyn Model] = &[
+    &Auto,
     &Independent,
     &Gaussian,
     &GaussianCopula,
@@ -103,14 +114,10 @@ pub static MODELS: &[&dyn Model] = &[
     &Copy,
 ];
 
-/// Name of the model that 'auto' stands for.
-pub const DEFAULT: &str = "gaussian_copula";
-
-/// The model of that name, in any case; `auto` is [`DEFAULT`]. An argument error that names the closest and lists all otherwise.
+/// The model of that name, in any case. An argument error that names the closest and lists all otherwise.
 pub fn model(name: &str) -> Result<&'static dyn Model> {
-    let wanted = if name.eq_ignore_ascii_case("auto") { DEFAULT } else { name };
-    MODELS.iter().copied().find(|m| m.name().eq_ignore_ascii_case(wanted)).ok_or_else(|| {
-        let names = || std::iter::once("auto").chain(MODELS.iter().map(|m| m.name()));
+    MODELS.iter().copied().find(|m| m.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let names = || MODELS.iter().map(|m| m.name());
         let hint = closest(name, names()).map(|c| format!("; did you mean '{c}'?")).unwrap_or_default();
         Error::argument(format!("unknown model '{name}'{hint} (allowed: {})", list_names(names())))
     })

@@ -38,7 +38,7 @@ pub(crate) use real::{Real, simd_level, wide};
 pub(crate) use tape::{Mat, Pool, SHARDS, Tape, Var, Workers, gradient, gradient_within};
 pub(crate) use train::{
     HELD_OUT_SHARE, Learner, MAX_SECONDS, Schedule, batch_size, epochs, learning_rate, load_history, patience,
-    save_history, shuffle, train,
+    save_history, shuffle, split, train,
 };
 
 #[cfg(test)]

@@ -123,7 +123,11 @@ impl Synthesizer {
         let (prepared, restore) = prepare(&frame, min_persons)?;
         drop(frame);
         let rows_in = FrameRows::new(prepared, params.min_category_count);
-        let fitted = model.fit(&rows_in, options, params.seed, job)?;
+        let (model, options) = match model.choose(&rows_in, options, params.seed, job)? {
+            Some(chosen) => chosen,
+            None => (model, options.clone()),
+        };
+        let fitted = model.fit(&rows_in, &options, params.seed, job)?;
         let streams = Streams::new(params.seed, "sample");
         let rows = params.rows.unwrap_or(rows as u64);
         let options = options.iter().map(|(name, value)| (name.into(), json(value))).collect();

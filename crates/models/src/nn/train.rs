@@ -225,7 +225,7 @@ fn diverged(epoch: u32, schedule: &Schedule, what: &str) -> Error {
 }
 
 /// Rows to learn from, and rows of a share of the persons that are held out; none where fewer than ten persons would be.
-fn split(rows: usize, units: Option<&Units>, share: f64, seed: u64) -> (Vec<u32>, Vec<u32>) {
+pub(crate) fn split(rows: usize, units: Option<&Units>, share: f64, seed: u64) -> (Vec<u32>, Vec<u32>) {
     let persons = units.map_or(rows, |u| u.count as usize);
     let out = (persons as f64 * share) as usize;
     if out < 10 {

@@ -1,0 +1,158 @@
+//! The choice among models by what they make of the rows at hand.
+
+mod score;
+
+use lookalike_core::{Default, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, Streams, Value};
+
+use crate::codec::Reader;
+use crate::model::{Fitted, Model, model};
+use crate::nn::split;
+use crate::rows::{FrameRows, Rows};
+use score::Score;
+
+/// Fits each candidate to a part of the rows, makes rows with it, and takes the candidate whose rows say most of the rows that it
+/// has not seen ([`Score`]). The one taken learns from all rows: what comes out is that model, under its own name.
+///
+/// Candidates are those of the models here that were best on some table (see the page of the model): quick ones always,
+/// iterative ones where `max_seconds` allows what they are expected to take. The expectation is by rows and columns, not by
+/// the clock, so that the choice depends on the rows, the seed and `max_seconds` alone.
+pub(crate) struct Auto;
+
+/// A model that may be chosen.
+struct Candidate {
+    name: &'static str,
+    /// Counts, where metrics are shown, that it was taken.
+    counter: &'static str,
+    /// Other than its defaults.
+    options: &'static [(&'static str, Value)],
+    /// Seconds to learn a thousand cells (rows times columns), on one core as of 2025.
+    seconds: f64,
+}
+
+/// Large leaves and few splits: by default the rows are followed so closely that attacks begin to see it.
+const CART: &[(&str, Value)] = &[("min_leaf_size", Value::Int(300)), ("complexity", Value::Float(40.0))];
+
+/// The first of equals is taken, and the first is what too few rows get.
+const CANDIDATES: [Candidate; 3] = [
+    Candidate { name: "gaussian_copula", counter: "chose_gaussian_copula", options: &[], seconds: 0.0 },
+    Candidate { name: "cart", counter: "chose_cart", options: CART, seconds: 0.0 },
+    Candidate { name: "transformer", counter: "chose_transformer", options: &[], seconds: 0.036 },
+];
+
+impl Candidate {
+    fn with_options(&self) -> Result<(&'static dyn Model, Options)> {
+        let model = model(self.name)?;
+        let given: Vec<_> = self.options.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+        Ok((model, Options::check(model.params(), &given)?))
+    }
+}
+
+/// Rows that a trial learns from and is measured on, at most.
+const TRIAL: usize = 50_000;
+/// Share of the persons in a trial who are not learned from.
+const HELD_OUT: f64 = 0.3;
+/// Persons without whom nothing can be told: the sampling error of what they say is as large as what tells models apart.
+const FEWEST: usize = 100;
+/// Rows a candidate makes for each that it is measured on, and at least.
+const MADE: (usize, usize) = (2, 20_000);
+
+const BUDGET: ParamSpec = ParamSpec {
+    name: "max_seconds",
+    kind: ParamKind::Float { min: 0.01, max: 1e7 },
+    default: Default::Float(10.0),
+    purpose: "Seconds that learning may take by what is expected of rows and columns on one core: decides which models are tried.",
+};
+
+impl Model for Auto {
+    fn name(&self) -> &'static str {
+        "auto"
+    }
+
+    fn summary(&self) -> &'static str {
+        "The best of several models on the rows at hand, found on rows held out."
+    }
+
+    fn source(&self) -> &'static str {
+        "Gneiting & Raftery 2007, Strictly Proper Scoring Rules, Prediction, and Estimation (logarithmic score)"
+    }
+
+    fn params(&self) -> &'static [ParamSpec] {
+        &[BUDGET]
+    }
+
+    fn choose(
+        &self,
+        rows: &dyn Rows,
+        options: &Options,
+        seed: u64,
+        job: &Job,
+    ) -> Result<Option<(&'static dyn Model, Options)>> {
+        let seconds = options.float("max_seconds").unwrap_or(10.0);
+        let candidates = affordable(rows.len(), rows.columns().len(), seconds);
+        let chosen = best(&candidates, rows, seed, job)?;
+        job.count(chosen.counter, 1);
+        Ok(Some(chosen.with_options()?))
+    }
+
+    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+        match self.choose(rows, options, seed, job)? {
+            Some((model, options)) => model.fit(rows, &options, seed, job),
+            None => Err(Error::internal("no model was chosen")),
+        }
+    }
+
+    /// Of any candidate.
+    fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
+        let name = Reader::model(bytes)?;
+        if !CANDIDATES.iter().any(|c| c.name == name) {
+            return Err(Error::data(format!("the saved model is a '{name}', which 'auto' never stands for")));
+        }
+        model(&name)?.load(bytes)
+    }
+}
+
+/// The candidates that are expected to be tried and then learn all rows in so many seconds.
+fn affordable(rows: usize, columns: usize, seconds: f64) -> Vec<&'static Candidate> {
+    let learned = rows as f64 + rows.min(TRIAL) as f64 * (1.0 - HELD_OUT);
+    let expected = |c: &Candidate| c.seconds * learned * columns as f64 / 1000.0;
+    CANDIDATES.iter().filter(|c| expected(c) <= seconds).collect()
+}
+
+/// The candidate with the best score; the first where rows are too few to tell.
+fn best(candidates: &[&'static Candidate], rows: &dyn Rows, seed: u64, job: &Job) -> Result<&'static Candidate> {
+    let Some(&first) = candidates.first() else { return Err(Error::internal("no model to choose from")) };
+    let Some((learned, held)) = trial(rows, seed, job)? else { return Ok(first) };
+    let score = Score::new(&learned, &held, job)?;
+    let count = (MADE.0 * held.rows()).max(MADE.1);
+    let _memory = job.reserve(count * held.columns().len() * 16, "rows of a trial")?;
+    let (mut best, mut chosen) = (f64::NEG_INFINITY, first);
+    for (i, &candidate) in candidates.iter().enumerate() {
+        job.check()?;
+        let (model, options) = candidate.with_options()?;
+        let fitted = model.fit(&learned, &options, seed, &job.quiet())?;
+        let made = fitted.sample(count, &mut Streams::new(seed, "trial").block(i as u64))?;
+        let value = score.of(&made);
+        if value > best {
+            (best, chosen) = (value, candidate);
+        }
+    }
+    Ok(chosen)
+}
+
+/// The rows that a trial learns from and those it is measured on; `None` where they are too few.
+fn trial(rows: &dyn Rows, seed: u64, job: &Job) -> Result<Option<(FrameRows, Frame)>> {
+    // Rows come in the order of their hashes: the first of them are a random sample.
+    let Some(batch) = rows.batches().next() else { return Ok(None) };
+    let batch = batch?;
+    let all = batch.gather(&(0..batch.rows().min(TRIAL) as u32).collect::<Vec<_>>());
+    let _memory = job.reserve(2 * all.memory(), "rows of a trial")?;
+    let (learned, held) = split(all.rows(), all.units(), HELD_OUT, seed);
+    let (learned, held) = (all.gather_persons(&learned), all.gather_persons(&held));
+    if learned.unit_count() < FEWEST || held.rows() == 0 {
+        return Ok(None);
+    }
+    Ok(Some((FrameRows::new(learned, rows.min_persons()), held)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+use lookalike_core::{MISSING, Values, standard_normal, uniform};
+
+use super::*;
+use crate::cart::tests::{category, fit, frame, number};
+use crate::rows::test_rows;
+
+/// The name of the model that saved state is of.
+fn chosen(frame: &Frame) -> String {
+    Reader::model(&fit(&Auto, frame, &[]).save().unwrap()).unwrap()
+}
+
+/// Three numbers that a multivariate normal makes.
+fn normals(rows: usize) -> Frame {
+    let mut rng = Streams::new(1, "normals").block(0);
+    let rows: Vec<[f64; 3]> = (0..rows)
+        .map(|_| {
+            let ([x, noise], [z, _]) = (standard_normal(&mut rng), standard_normal(&mut rng));
+            [x, 0.9 * x + noise * 0.19f64.sqrt(), 0.8 * x + 0.6 * z]
+        })
+        .collect();
+    frame((0..3).map(|c| number(rows.iter().map(|r| r[c]).collect())).collect())
+}
+
+/// Categories of which the second says which of two values the third has, by a table that no order explains, and a number
+/// whose square goes with the first.
+fn rules(rows: usize) -> Frame {
+    let mut rng = Streams::new(2, "rules").block(0);
+    let mut columns = [vec![], vec![], vec![]];
+    let mut numbers = vec![];
+    for _ in 0..rows {
+        let (a, b) = ((uniform(&mut rng) * 4.0) as u32, (uniform(&mut rng) * 6.0) as u32);
+        [a, b, (a + b) % 2].into_iter().zip(&mut columns).for_each(|(code, column)| column.push(code));
+        let sign = if uniform(&mut rng) < 0.5 { -1.0 } else { 1.0 };
+        numbers.push(sign * (f64::from(a) + 0.2 * standard_normal(&mut rng)[0]));
+    }
+    let [a, b, c] = columns;
+    frame(vec![category(a, 4), category(b, 6), category(c, 2), number(numbers)])
+}
+
+#[test]
+fn takes_the_model_that_the_rows_are_like() {
+    assert_eq!(chosen(&normals(3000)), "gaussian_copula");
+    assert_ne!(chosen(&rules(3000)), "gaussian_copula");
+}
+
+#[test]
+fn too_few_rows_get_the_first() {
+    // 140 rows leave 98 to learn from.
+    assert_eq!(chosen(&rules(140)), "gaussian_copula");
+}
+
+#[test]
+fn iterative_models_are_tried_where_time_allows() {
+    let affordable = |rows, seconds| affordable(rows, 15, seconds).iter().map(|c| c.name).collect::<Vec<_>>();
+    assert_eq!(affordable(32_561, 10.0), ["gaussian_copula", "cart"]);
+    // 0.036 s a thousand cells of 32,561 rows, and of 0.7 of them in the trial: 29.9 s.
+    assert!(!affordable(32_561, 29.0).contains(&"transformer"));
+    assert!(affordable(32_561, 31.0).contains(&"transformer"));
+    assert!(affordable(900, 10.0).contains(&"transformer"));
+}
+
+#[test]
+fn scores_worked_by_hand() {
+    let learned = frame(vec![category(vec![0, 0, 0, 0, 0, 1, 1, 1, 1, MISSING], 2)]);
+    let held = frame(vec![category((0..60).map(|i| [0, 0, 1, MISSING][i % 4]).collect(), 2)]);
+    let score = Score::new(&FrameRows::new(learned, 1), &held, &Job::unbounded()).unwrap();
+    // The only pair is that of the column with itself. Three of four rows made are there: of four patterns with half a row each,
+    // (3 + .5) / 6 and (1 + .5) / 6. Two tokens, missing and one beyond make sixteen places of half a row each: (2 + .5) / 11 of
+    // code 0, held by two thirds of those held out that are there, and (1 + .5) / 11 of code 1.
+    let there = 0.75 * libm::log(3.5 / 6.0) + 0.25 * libm::log(1.5 / 6.0);
+    let expected = there + (2.0 * libm::log(2.5 / 11.0) + libm::log(1.5 / 11.0)) / 3.0;
+    assert!((score.of(&[Values::Code(vec![0, MISSING, 1, 0])]) - expected).abs() < 1e-12);
+    // Shares like those held out are better than any others of as many rows.
+    let code = |i: usize, ones: usize| if i % 4 == 3 { MISSING } else { u32::from(i / 4 * 3 + i % 4 < ones) };
+    let of = |ones: usize| score.of(&[Values::Code((0..4000).map(|i| code(i, ones)).collect())]);
+    assert!((0..=6).map(|i| i * 500).all(|ones| of(ones) <= of(1000)));
+}
+
+#[test]
+fn threads_do_not_matter() {
+    let table = rules(2000);
+    let bytes = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| fit(&Auto, &table, &[]).save().unwrap())
+    };
+    assert_eq!(bytes(1), bytes(4));
+}
+
+#[test]
+fn other_models_are_not_read() {
+    let other = model("independent").unwrap().fit(
+        &test_rows(vec![Values::Code(vec![0, 1, 0, 1])], None, 1),
+        &Options::check(model("independent").unwrap().params(), &[]).unwrap(),
+        1,
+        &Job::unbounded(),
+    );
+    let refused = Auto.load(&other.unwrap().save().unwrap()).err().unwrap();
+    assert_eq!(refused.to_string(), "the saved model is a 'independent', which 'auto' never stands for");
+}
