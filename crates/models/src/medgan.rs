@@ -10,8 +10,8 @@ use crate::adversarial::{MAX_CATEGORIES, critic_steps};
 use crate::codec::{Reader, Writer, ensure};
 use crate::model::{Epoch, FitReport, Fitted, Model};
 use crate::nn::{
-    MAX_SECONDS, Params, Pool, SHARDS, Schedule, Tape, batch_size, epochs, gumbel, learning_rate, load_history,
-    save_history, simd_level, train,
+    MAX_SECONDS, Params, Pool, SHARDS, Schedule, Tape, batch_size, epochs, learning_rate, load_history, save_history,
+    simd_level, train,
 };
 use crate::normal::Normals;
 use crate::rows::{Rows, Table};
@@ -27,7 +27,8 @@ use units::Units;
 /// generator, and no weight decay, which makes rare codes forget what they come with; a batch is parts of 64 or more
 /// records, at most four, each with a mean and a normalisation of its own; when it samples, layers are normalised by
 /// moments fixed after training, so that a row depends on its block alone, and codes are drawn with the probability that
-/// the decoder gives them, not rounded.
+/// the decoder gives them, not rounded; in the game they are softened draws (Maddison, Mnih & Teh 2017) rather than these
+/// probabilities, which a discriminator tells from zeros and ones whatever they are.
 ///
 /// The saved state holds the smallest and largest value of each number (after extremes are blunted), the number of rows of each
 /// category and the weights of generator and decoder; no training rows, and neither encoder nor discriminator.
@@ -205,7 +206,6 @@ struct Generated {
     /// SIMD level of the training.
     level: String,
     units: Units,
-    is_choice: Vec<bool>,
     generator: Generator,
     params: Params,
     moments: Vec<Moments<f32>>,
@@ -222,22 +222,8 @@ impl Generated {
         params: Params,
         moments: Vec<Moments<f32>>,
     ) -> Self {
-        let (is_choice, normals) = (units.is_choice(), Normals::new());
-        Self { report, history, level, units, is_choice, generator, params, moments, normals }
-    }
-
-    /// Noise that makes choices draws: of a sigmoid unit x + noise is above 0 with the probability that the sigmoid of x is, of a
-    /// block the largest is a draw from the softmax. None on numbers.
-    fn noise(&self, rows: usize, rng: &mut Stream) -> Vec<f32> {
-        let (width, sigmoid) = (self.units.width, self.units.sigmoid);
-        let mut noise = gumbel(rows * width, rng);
-        let against = gumbel(rows * sigmoid, rng);
-        for (r, noise) in noise.chunks_exact_mut(width.max(1)).enumerate() {
-            // The difference of two Gumbel variables is a logistic one.
-            noise.iter_mut().zip(&against[r * sigmoid..][..sigmoid]).for_each(|(n, a)| *n -= a);
-            noise.iter_mut().zip(&self.is_choice).filter(|(_, c)| !**c).for_each(|(n, _)| *n = 0.0);
-        }
-        noise
+        let normals = Normals::new();
+        Self { report, history, level, units, generator, params, moments, normals }
     }
 }
 
@@ -256,7 +242,7 @@ impl Fitted for Generated {
             let codes = self.generator.codes(&mut tape, noise, Some(&self.moments)).0;
             let outputs = self.generator.decode(&mut tape, codes);
             let mut outputs = tape.finish(outputs);
-            outputs.data.iter_mut().zip(self.noise(here, rng)).for_each(|(x, n)| *x += n);
+            outputs.data.iter_mut().zip(self.units.noise(here, rng)).for_each(|(x, n)| *x += n);
             self.units.decode(&outputs, &mut values, rng);
         }
         Ok(values)

@@ -32,7 +32,7 @@ mod train;
 pub(crate) use causal::{LANES, Lane, attend, from_lanes, standardise_rows, to_lanes};
 pub(crate) use conv::Image;
 pub(crate) use dense::{Activation, product};
-pub(crate) use loss::{Block, exponentials, gumbel};
+pub(crate) use loss::{Block, exponentials, gumbel, logistic};
 pub(crate) use optimise::{Adam, Optimiser, RmsProp};
 pub(crate) use params::{Params, Weight};
 pub(crate) use real::{Real, simd_level, wide};

@@ -9,9 +9,10 @@ use lookalike_core::{
     CategoryDomain, Column, Domain, Error, Frame, Job, MISSING, NumberDomain, NumberKind, Reservation, Result, Role,
     Values,
 };
+use rayon::prelude::*;
 
 use crate::prepare::{Level, Levels};
-use crate::synthesizer::Block;
+use crate::synthesizer::{Block, Synthesizer};
 
 /// The columns of a relation of pairs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +67,9 @@ impl Pairs {
         };
         let (record, code) = (find(&names.record)?, find(&names.code)?);
         let count = names.count.as_deref().map(find).transpose()?;
+        if frame.rows() == 0 {
+            return Err(Error::data("the input has no rows: there is nothing to learn from"));
+        }
         let units = frame.units().ok_or_else(|| Error::internal("pairs without records"))?;
         let _working = job.reserve(frame.rows() * 24, "pairs in order")?;
         let (all, places) = dense(&frame.columns()[code].values, frame.rows());
@@ -143,6 +147,16 @@ impl Pairs {
             }
         }
         PairBlock { first_record: block.first_row, records: block.rows, pairs, counts }
+    }
+
+    /// All pairs of a synthesizer of such rows, a block of records after the other, and the memory that each takes.
+    pub fn synthesize(&self, synthesizer: &Synthesizer, job: &Job) -> Result<Vec<(PairBlock, Reservation)>> {
+        let make = |b| {
+            let pairs = self.unpivot(&synthesizer.block(b, job)?);
+            let memory = job.reserve(pairs.memory(), "generated pairs")?;
+            Ok((pairs, memory))
+        };
+        (0..synthesizer.blocks()).into_par_iter().map(make).collect()
     }
 
     /// The pairs as arrays, in the columns of the relation: fresh records, numbered from the first of the output.

@@ -40,8 +40,11 @@ pub(super) struct Game<'n, 'a> {
     discriminator: Adam,
 }
 
-/// Records of a batch's part, and rows that the moments of a trained generator are those of.
+/// Records of a part of a batch.
 const PART: usize = 64;
+/// Of softened draws: one over the temperature.
+const SHARPNESS: f32 = 5.0;
+/// Rows that the moments of a trained generator are those of.
 const MOMENT_ROWS: usize = 4096;
 
 impl<'a> Networks<'a> {
@@ -111,6 +114,12 @@ impl<'a> Networks<'a> {
         let noise = t.constant(rows, self.settings.latent, |z| self.normals.fill(z, &mut rng));
         let codes = self.generator.codes(t, noise, None).0;
         let outputs = self.generator.decode(t, codes);
+        // Choices as softened draws, which look like the zeros and ones of the data.
+        let (width, noise) = (self.units.width, self.units.noise(rows, &mut rng));
+        let noise = t.constant(rows, width, |n| n.copy_from_slice(&noise));
+        let sharpness = t.constant(1, width, |s| s.copy_from_slice(&self.units.sharpen(SHARPNESS)));
+        let outputs = t.add(outputs, noise);
+        let outputs = t.mul(outputs, sharpness);
         activate(t, outputs, self.units)
     }
 

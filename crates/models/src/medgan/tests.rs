@@ -85,6 +85,20 @@ impl Units {
     }
 }
 
+#[test]
+fn choices_are_drawn_with_the_probability_of_their_output() {
+    let frame = every_kind();
+    let table = Table::collect(&FrameRows::new(frame, 1), &Job::unbounded()).unwrap();
+    let units = Units::fit(&table, 500, &Job::unbounded()).unwrap();
+    let noise = units.noise(100_000, &mut Streams::new(2, "test").block(0));
+    let share = |f: &dyn Fn(&[f32]) -> bool| noise.chunks_exact(10).filter(|n| f(n)).count() as f64 / 1e5;
+    // sigmoid(-2) = 0.1192, and a quarter of four equal outputs; 5 standard deviations are 0.0051 and 0.0068.
+    assert!((share(&|n| n[0] - 2.0 > 0.0) - 0.1192).abs() < 0.0051);
+    assert!((share(&|n| n[7] > n[6].max(n[8]).max(n[9])) - 0.25).abs() < 0.0068);
+    // Neither the number nor the count has any.
+    assert_eq!(share(&|n| n[3] == 0.0 && n[5] == 0.0), 1.0);
+}
+
 fn fitted(frame: &Frame, options: &[(&str, i64)]) -> Box<dyn Fitted> {
     let options: Vec<(String, Value)> = options.iter().map(|(n, v)| (n.to_string(), Value::Int(*v))).collect();
     let options = Options::check(MedGan.params(), &options).unwrap();

@@ -3,7 +3,7 @@
 use lookalike_core::{Column, Domain, Job, MISSING, NumberKind, Result, Stream, Values};
 
 use crate::codec::{Reader, Writer, ensure, inconsistent};
-use crate::nn::{Block, Mat, Real, Sparse};
+use crate::nn::{Block, Mat, Real, Sparse, gumbel, logistic};
 use crate::rows::Table;
 use crate::tokens::{Grouping, group_categories, marginals};
 
@@ -18,6 +18,8 @@ pub(super) struct Units {
     pub rectified: usize,
     pub blocks: Vec<Block>,
     pub width: usize,
+    /// Sigmoid units that are numbers.
+    numbers: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -95,7 +97,10 @@ impl Units {
             next.iter_mut().zip(size).for_each(|(next, size)| *next += size);
             Place { value, missing }
         });
-        Self { places: places.collect(), sigmoid, rectified, blocks, width: sizes.iter().flatten().sum(), columns }
+        let places: Vec<Place> = places.collect();
+        let is_range = |c: &Coding| matches!(c, Coding::Number { scale: Scale::Range, .. });
+        let numbers = columns.iter().zip(&places).filter(|(c, _)| is_range(c)).map(|(_, p)| p.value).collect();
+        Self { numbers, places, sigmoid, rectified, blocks, width: sizes.iter().flatten().sum(), columns }
     }
 
     /// The rows as vectors.
@@ -135,15 +140,26 @@ impl Units {
         self.columns.iter().map(&mut blank).collect()
     }
 
-    /// The units whose outputs are choices: those that are 1 or 0. The others are numbers.
-    pub fn is_choice(&self) -> Vec<bool> {
-        let mut is_choice = vec![true; self.width];
-        for (coding, place) in self.columns.iter().zip(&self.places) {
-            if let Coding::Number { scale: Scale::Count(_) | Scale::Range, .. } = coding {
-                is_choice[place.value] = false;
-            }
+    /// Noise that makes choices draws: an output of a sigmoid unit with it is above 0 with the probability that its sigmoid is, and
+    /// the largest of a block with it is a draw from the softmax. None on numbers.
+    pub fn noise(&self, rows: usize, rng: &mut Stream) -> Vec<f32> {
+        let (sigmoid, blocks) = (self.sigmoid, self.sigmoid + self.rectified);
+        let (logistic, gumbel) = (logistic(rows * sigmoid, rng), gumbel(rows * (self.width - blocks), rng));
+        let mut noise = vec![0.0; rows * self.width];
+        for (r, noise) in noise.chunks_exact_mut(self.width.max(1)).enumerate() {
+            noise[..sigmoid].copy_from_slice(&logistic[r * sigmoid..][..sigmoid]);
+            noise[blocks..].copy_from_slice(&gumbel[r * (self.width - blocks)..][..self.width - blocks]);
+            self.numbers.iter().for_each(|&place| noise[place] = 0.0);
         }
-        is_choice
+        noise
+    }
+
+    /// What outputs are multiplied by in training: choices by `sharpness`, numbers by 1.
+    pub fn sharpen(&self, sharpness: f32) -> Vec<f32> {
+        let mut factors = vec![sharpness; self.width];
+        factors[self.sigmoid..self.sigmoid + self.rectified].fill(1.0);
+        self.numbers.iter().for_each(|&place| factors[place] = 1.0);
+        factors
     }
 
     pub fn save(&self, w: &mut Writer) {

@@ -84,3 +84,16 @@ fn counts_are_repeated_pairs_or_a_column() {
     let error = Pairs::pivot(pairs, &names(Some("n")), 1, &Job::unbounded()).unwrap_err().to_string();
     assert!(error.contains("column 'n' holds NULL, allowed are counts"), "{error}");
 }
+
+#[test]
+fn what_enough_records_share_is_no_copy() {
+    // Records 1 to 3 have a alone, 4 has a and b.
+    let codes: ArrayRef = Arc::new(StringArray::from(vec!["a", "a", "a", "a", "b"]));
+    let pairs = frame(vec![("id", ids(&[1, 2, 3, 4, 4])), ("code", codes)]);
+    let (_, rows, _) = Pairs::pivot(pairs, &names(None), 1, &Job::unbounded()).unwrap();
+    let copies = |shared| {
+        let values: Vec<Values> = rows.columns().iter().map(|c| c.values.clone()).collect();
+        crate::copies::CopyFilter::new(&rows, shared, &Job::unbounded()).unwrap().copies(&values, 4)
+    };
+    assert_eq!([copies(None), copies(Some(4)), copies(Some(3))], [vec![0, 1, 2, 3], vec![0, 1, 2, 3], vec![3]]);
+}
