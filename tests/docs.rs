@@ -67,6 +67,7 @@ fn reference() -> String {
     );
     page(&mut out, "Arguments", "functions/arguments");
     page(&mut out, "Column types", "functions/types");
+    page(&mut out, "Pairs of record and code in SYNTHESIZE", "functions/synthesize_pairs");
     page(&mut out, "Lists of codes in K_ANONYMIZE", "functions/k_anonymize_items");
     page(&mut out, "Noise and guarantees in K_ANONYMIZE", "functions/k_anonymize_epsilon");
     out.push_str("## Table functions\n\n");

@@ -12,8 +12,9 @@ pub(crate) struct CopyFilter {
 }
 
 impl CopyFilter {
-    /// The set of the frame's rows; numbers as they would leave, on the domain's grid.
-    pub fn new(frame: &Frame, job: &Job) -> Result<Self> {
+    /// The set of the frame's rows, without those that `shared` rows or more are equal to; numbers as they would leave, on the
+    /// domain's grid.
+    pub fn new(frame: &Frame, shared: Option<u32>, job: &Job) -> Result<Self> {
         let size = (frame.rows() * 2).next_power_of_two().max(16);
         let memory = job.reserve(size * 8, "the set of training rows (filter_copies)")?;
         let snapped: Vec<Values> = frame
@@ -29,7 +30,10 @@ impl CopyFilter {
             })
             .collect();
         let mut filter = Self { slots: vec![0; size], _memory: memory };
-        for hash in row_hashes(&snapped.iter().collect::<Vec<_>>(), frame.rows()) {
+        let mut hashes = row_hashes(&snapped.iter().collect::<Vec<_>>(), frame.rows());
+        hashes.sort_unstable();
+        for equal in hashes.chunk_by(|a, b| a == b).filter(|equal| shared.is_none_or(|s| equal.len() < s as usize)) {
+            let hash = equal[0];
             let slot = filter.find(hash);
             filter.slots[slot] = hash.max(1);
         }

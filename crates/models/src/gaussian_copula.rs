@@ -1,5 +1,6 @@
 //! The Gaussian copula: every column's own distribution, joined by correlated normals.
 
+mod classes;
 mod dependence;
 mod fitted;
 mod groups;
@@ -15,13 +16,14 @@ use crate::linalg::correlation_factor;
 use crate::marginal::{Marginal, NO_PIECE};
 use crate::model::{FitReport, Fitted, Model};
 use crate::rows::{Rows, Table};
+use classes::Classes;
 use dependence::{Seen, Source, correlations, repair};
 use fitted::{GroupPart, NumberPart, Part};
 use groups::{Group, contingency, join_groups};
 use latent::Step;
 use tree::{Child, Profile, Profiles, Tree};
 
-/// Gaussian copula over mixed columns, the default model.
+/// Gaussian copula over mixed columns.
 ///
 /// A row is a vector of correlated standard normals; each column reads its values off some of them.
 ///
@@ -30,7 +32,8 @@ use tree::{Child, Profile, Profiles, Tree};
 ///   `knots`-th of the rows. The training rows' normal scores give the correlations.
 /// - A **category** is a tree of two-way splits, each decided by a normal of its own against a threshold that gives the exact
 ///   shares. Splits are chosen where they carry most chi-square with the other columns (divisive correspondence analysis), so the
-///   order of categories is learned, not alphabetical. Below the last split worth a normal, categories are drawn by share.
+///   order of categories is learned, not alphabetical. Below the last split worth a normal, categories are drawn by share. Of more
+///   than 512 categories the most frequent 511 are told apart, and the others together.
 /// - **Missing** is a category like any other; a number's missing flag is a normal of its own, so it may depend on
 ///   all other columns.
 /// - **Groups**: categories (and numbers of few values) that share so much information that normals cannot
@@ -86,7 +89,8 @@ impl Model for GaussianCopula {
         let table = Table::collect(rows, job)?;
         job.count("rows_trained", table.rows);
         let (numbers, groups) = columns(&table, knots, job)?;
-        let trees = trees(&numbers, &groups, &table, job)?;
+        let classes: Vec<Classes> = groups.par_iter().map(Classes::of).collect();
+        let trees = trees(&numbers, &groups, &classes, &table, job)?;
 
         let mut sources: Vec<Source> = vec![];
         let mut steps: Vec<Step> = vec![];
@@ -106,15 +110,16 @@ impl Model for GaussianCopula {
             blocks.push((latent as usize..steps.len()).collect());
             parts.push(Part::Number(NumberPart { column: number.column as u32, latent, marginal: number.marginal }));
         }
-        for (group, tree) in groups.into_iter().zip(trees) {
+        for ((group, classes), tree) in groups.into_iter().zip(classes).zip(trees) {
             let block = blocks.len();
             let latent = steps.len() as u32;
-            let rows_in = |cells: &[u32]| cells.iter().map(|&c| group.count[c as usize]).sum::<u64>();
+            let rows_in = |side: &[u32]| side.iter().map(|&c| classes.count[c as usize]).sum::<u64>();
             steps.extend(tree.splits.iter().map(|s| Step::new(&[rows_in(&s.left), rows_in(&s.right)])));
             blocks.push((latent as usize..steps.len()).collect());
             let splits = tree.splits.iter().map(|s| [s.left.clone(), s.right.clone()]).collect();
-            let Group { members, cells, count, code, .. } = group;
-            sources.push(Source { block, seen: Seen::Cells { code, size: count.len(), splits } });
+            let (size, tree) = (classes.len(), classes.expand(tree));
+            sources.push(Source { block, seen: Seen::Cells { code: classes.code, size, splits } });
+            let Group { members, cells, count, .. } = group;
             parts.push(Part::Group(GroupPart { latent, members, cells, count, tree }));
         }
         let independent = table.unit_count() as f64 / table.rows.max(1) as f64;
@@ -170,16 +175,22 @@ fn columns(table: &Table, knots: usize, job: &Job) -> Result<(Numbers, Vec<Group
     Ok((numbers, groups))
 }
 
-/// The tree of every group, chosen by its association with all other columns and groups.
-fn trees(numbers: &[(Number, Step)], groups: &[Group], table: &Table, job: &Job) -> Result<Vec<Tree>> {
+/// The tree of every group's classes, chosen by its association with all other columns and groups.
+fn trees(
+    numbers: &[(Number, Step)],
+    groups: &[Group],
+    classes: &[Classes],
+    table: &Table,
+    job: &Job,
+) -> Result<Vec<Tree>> {
     // Every other column as a few bins, the last for missing or infrequent.
     let mut binned: Vec<(Vec<u32>, usize)> = numbers.par_iter().map(|(n, _)| bin_number(n)).collect();
     binned.par_extend(groups.par_iter().map(bin_cells));
     let limit = (MAX_LATENTS / groups.len().max(1)).clamp(1, MAX_SPLITS);
     let mut trees = vec![];
-    for (g, group) in groups.iter().enumerate() {
+    for (g, classes) in classes.iter().enumerate() {
         job.check()?;
-        if group.len() == 1 {
+        if classes.len() == 1 {
             trees.push(Tree { root: Child::Leaf(0), splits: vec![], leaves: vec![vec![0]] });
             continue;
         }
@@ -188,10 +199,10 @@ fn trees(numbers: &[(Number, Step)], groups: &[Group], table: &Table, job: &Job)
             .par_iter()
             .enumerate()
             .filter(|(other, _)| *other != own)
-            .map(|(_, (codes, bins))| (contingency(&group.code, group.len(), codes, *bins), *bins))
+            .map(|(_, (codes, bins))| (contingency(&classes.code, classes.len(), codes, *bins), *bins))
             .collect();
         let others: Vec<Profile> = tables.iter().map(|(counts, bins)| Profile { counts, bins: *bins }).collect();
-        trees.push(Profiles::new(&group.count, &others, table.unit_count()).tree(limit));
+        trees.push(Profiles::new(&classes.count, &others, table.unit_count()).tree(limit));
     }
     Ok(trees)
 }

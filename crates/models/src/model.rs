@@ -4,8 +4,9 @@ use lookalike_core::{Error, Frame, Job, Options, ParamSpec, Result, Stream, Valu
 
 use crate::{
     arf::Arf, auto::Auto, bayes_net::BayesNet, cart::Cart, copy::Copy, ctgan::Ctgan, gan::Gan, gaussian::Gaussian,
-    gaussian_copula::GaussianCopula, glow::Glow, independent::Independent, realnvp::RealNvp, rows::Rows, smote::Smote,
-    tabddpm::TabDdpm, tablegan::TableGan, transformer::Transformer, vae::Vae, vq_vae::VqVae, wgan::Wgan,
+    gaussian_copula::GaussianCopula, glow::Glow, independent::Independent, medgan::MedGan, realnvp::RealNvp,
+    rows::Rows, smote::Smote, tabddpm::TabDdpm, tablegan::TableGan, transformer::Transformer, vae::Vae, vq_vae::VqVae,
+    wgan::Wgan,
 };
 
 /// A kind of generator.
@@ -106,6 +107,7 @@ pub static MODELS: &[&dyn Model] = &[
     &Wgan,
     &Ctgan,
     &TableGan,
+    &MedGan,
     &RealNvp,
     &Glow,
     &Transformer,
@@ -127,7 +129,7 @@ pub fn model(name: &str) -> Result<&'static dyn Model> {
 #[cfg(test)]
 pub(crate) fn quick(model: &dyn Model) -> Options {
     use lookalike_core::Value;
-    let given = [("epochs", Value::Int(3)), ("control", Value::Bool(true))];
+    let given = [("epochs", Value::Int(3)), ("pretrain_epochs", Value::Int(3)), ("control", Value::Bool(true))];
     let given = given.into_iter().filter(|(name, _)| model.params().iter().any(|p| p.name == *name));
     let given: Vec<(String, Value)> = given.map(|(name, value)| (name.to_string(), value)).collect();
     Options::check(model.params(), &given).unwrap()

@@ -25,16 +25,18 @@ mod normalise;
 mod optimise;
 mod params;
 mod real;
+mod sparse;
 mod tape;
 mod train;
 
 pub(crate) use causal::{LANES, Lane, attend, from_lanes, standardise_rows, to_lanes};
 pub(crate) use conv::Image;
 pub(crate) use dense::{Activation, product};
-pub(crate) use loss::{Block, exponentials, gumbel};
+pub(crate) use loss::{Block, exponentials, gumbel, logistic};
 pub(crate) use optimise::{Adam, Optimiser, RmsProp};
 pub(crate) use params::{Params, Weight};
 pub(crate) use real::{Real, simd_level, wide};
+pub(crate) use sparse::Sparse;
 pub(crate) use tape::{Mat, Pool, SHARDS, Tape, Var, Workers, gradient, gradient_within};
 pub(crate) use train::{
     HELD_OUT_SHARE, Learner, MAX_SECONDS, Schedule, batch_size, epochs, learning_rate, load_history, patience,

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use crate::alias::Alias;
 use crate::codec::{Reader, Writer, ensure, inconsistent};
 pub(crate) use emitted::Emitted;
-pub(crate) use levels::Level;
+pub(crate) use levels::{Level, Levels};
 pub(crate) use structure::{Given, Structure};
 
 /// From a model's values of one column to values of the input's column.

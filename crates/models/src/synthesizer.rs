@@ -27,6 +27,8 @@ pub struct SynthesizeParams {
     pub min_category_count: u32,
     /// Whether rows equal to a training row on all columns but identifiers are drawn again.
     pub filter_copies: bool,
+    /// Whether a row that `min_category_count` training rows are equal to is nobody's own, and may come out all the same.
+    pub allow_shared: bool,
     /// Rules that every row keeps: `'start <= stop'`, `'start < stop'`, `'age >= 18'`, `'fixed(city, zip)'`.
     pub constraints: Vec<String>,
     /// Whether columns that determine each other, and columns that are never above others, are looked for and kept so.
@@ -34,7 +36,7 @@ pub struct SynthesizeParams {
 }
 
 impl Default for SynthesizeParams {
-    /// `auto`, as many rows as the input, seed 0, five persons, no copies, structure as it is found.
+    /// `auto`, as many rows as the input, seed 0, five persons, no copies (nor shared ones), structure as it is found.
     fn default() -> Self {
         Self {
             model: "auto".into(),
@@ -42,6 +44,7 @@ impl Default for SynthesizeParams {
             seed: 0,
             min_category_count: 5,
             filter_copies: true,
+            allow_shared: false,
             constraints: vec![],
             detect_structure: true,
         }
@@ -115,9 +118,10 @@ impl Synthesizer {
         job.check()?;
         let columns: Vec<Column> = frame.columns().iter().map(Column::without_values).collect();
         let comparable = columns.iter().any(|c| c.role() != Role::Identifier);
-        let copies = (params.filter_copies && comparable).then(|| CopyFilter::new(&frame, job)).transpose()?;
-        job.check()?;
         let min_persons = params.min_category_count;
+        let shared = params.allow_shared.then_some(min_persons);
+        let copies = (params.filter_copies && comparable).then(|| CopyFilter::new(&frame, shared, job)).transpose()?;
+        job.check()?;
         let (frame, structure) = Structure::fit(frame, &params.constraints, params.detect_structure, min_persons, job)?;
         job.check()?;
         let (prepared, restore) = prepare(&frame, min_persons)?;

@@ -103,6 +103,29 @@ fn gathered_rows() {
 }
 
 #[test]
+fn sparse_rows() {
+    let (mut params, mut rng) = (Params::new(), rng());
+    let (w, b) = (params.normal(5, 3, 1.0, &mut rng), params.normal(1, 3, 1.0, &mut rng));
+    // Rows 0 0 2 0 -1, 0 0 0 0 0 and 0.5 0 0 3 0.
+    let elements = [(0, 2, 2.0), (0, 4, -1.0), (2, 0, 0.5), (2, 3, 3.0)];
+    let x = Sparse::build(3, |put| elements.iter().for_each(|(r, p, v)| put(*r, *p, *v)));
+    for act in [Activation::Identity, Activation::Tanh] {
+        check(&params, |t| {
+            let y = t.sparse(x.clone(), w, Some(b), act);
+            mixed(t, y)
+        });
+        let mut pool = Pool::new();
+        let mut t = Tape::forward(&params, &mut pool);
+        let dense = t.constant(3, 5, |out| x.add_to(out, 5));
+        assert_eq!(t.value(dense).data[10..], [0.5, 0.0, 0.0, 3.0, 0.0]);
+        let (dense, sparse) = (t.dense(dense, w, Some(b), act), t.sparse(x.clone(), w, Some(b), act));
+        assert!(t.value(dense).data.iter().zip(&t.value(sparse).data).all(|(a, b)| (a - b).abs() < 1e-12));
+    }
+    assert_eq!(x.means(5), [0.5 / 3.0, 0.0, 2.0 / 3.0, 1.0, -1.0 / 3.0]);
+    assert_eq!(x.take(&[2, 1]).row(0), (&[0, 3][..], &[0.5, 3.0][..]));
+}
+
+#[test]
 fn joined_inputs() {
     let (mut params, mut rng) = (Params::new(), rng());
     let (x, y) = (params.normal(3, 2, 1.0, &mut rng), params.normal(3, 4, 1.0, &mut rng));

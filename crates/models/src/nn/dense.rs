@@ -16,7 +16,7 @@ pub(crate) enum Activation {
 }
 
 impl Activation {
-    fn apply<T: Real>(self, y: &mut [T]) {
+    pub(super) fn apply<T: Real>(self, y: &mut [T]) {
         wide(|| match self {
             Activation::Identity => {}
             Activation::Relu => y.iter_mut().for_each(|y| *y = y.at_least(T::ZERO)),
@@ -30,7 +30,7 @@ impl Activation {
     }
 
     /// Multiplies the gradient of the output `y` by the slope at it: all these slopes follow from the output.
-    fn back<T: Real>(self, g: &mut [T], y: &[T]) {
+    pub(super) fn back<T: Real>(self, g: &mut [T], y: &[T]) {
         wide(|| match self {
             Activation::Identity => {}
             Activation::Relu => g.iter_mut().zip(y).for_each(|(g, y)| *g = if *y > T::ZERO { *g } else { T::ZERO }),
@@ -299,7 +299,7 @@ impl<T: Real> Tape<'_, T> {
     }
 
     /// Every row the bias, or zero.
-    fn start(&self, y: &mut Mat<T>, b: Option<Weight>) {
+    pub(super) fn start(&self, y: &mut Mat<T>, b: Option<Weight>) {
         match b {
             Some(b) => {
                 let bias = self.weight(b);

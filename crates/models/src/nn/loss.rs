@@ -57,6 +57,21 @@ pub(crate) fn gumbel(count: usize, rng: &mut Stream) -> Vec<f32> {
     noise
 }
 
+/// Standard logistic noise, ln(u / (1 - u)) of uniforms of 23 bits: a number with it added is above 0 with the probability that its
+/// sigmoid is.
+pub(crate) fn logistic(count: usize, rng: &mut Stream) -> Vec<f32> {
+    let mut bytes = vec![0u8; count * 4];
+    rng.fill_bytes(&mut bytes);
+    let mut noise = vec![0f32; count];
+    wide(|| {
+        for (x, b) in noise.iter_mut().zip(bytes.as_chunks::<4>().0) {
+            let u = ((u32::from_le_bytes(*b) >> 9) as f32 + 0.5) * (1.0 / 8_388_608.0);
+            *x = Real::ln(u / (1.0 - u));
+        }
+    });
+    noise
+}
+
 /// The columns outside any block.
 fn outside(blocks: &[Block], cols: usize) -> Vec<usize> {
     (0..cols).filter(|c| !blocks.iter().any(|b| (b.start..b.start + b.size).contains(c))).collect()

@@ -14,7 +14,8 @@ pub(crate) struct Weight {
 }
 
 impl Weight {
-    pub(super) fn range(self) -> std::ops::Range<usize> {
+    /// Where it lies.
+    pub fn range(self) -> std::ops::Range<usize> {
         self.start..self.start + self.rows * self.cols
     }
 

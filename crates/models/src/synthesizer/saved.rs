@@ -80,6 +80,7 @@ impl Synthesizer {
             seed,
             min_category_count: header.params.min_category_count,
             filter_copies: header.params.filter_copies,
+            allow_shared: false,
             constraints: header.params.constraints,
             detect_structure: header.params.detect_structure,
         };
@@ -129,7 +130,7 @@ impl Synthesizer {
         // Without any column to compare every row would be a copy of every other.
         let comparable = !translated.is_empty();
         let frame = Frame::new(rows.rows(), translated, None);
-        self.copies = comparable.then(|| CopyFilter::new(&frame, job)).transpose()?;
+        self.copies = comparable.then(|| CopyFilter::new(&frame, None, job)).transpose()?;
         Ok(())
     }
 

@@ -267,7 +267,7 @@ fn controls_run_when_asked_for() {
         fit(&frame, crate::model("copy").unwrap(), change).unwrap()
     };
     let block = copy(false).block(0, &Job::unbounded()).unwrap();
-    assert_eq!(CopyFilter::new(&frame, &Job::unbounded()).unwrap().copies(&block.values, 300).len(), 300);
+    assert_eq!(CopyFilter::new(&frame, None, &Job::unbounded()).unwrap().copies(&block.values, 300).len(), 300);
     let error = copy(true).block(0, &Job::unbounded()).unwrap_err();
     assert!(error.message().contains("filter_copies => false"), "{error}");
 }

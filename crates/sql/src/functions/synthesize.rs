@@ -1,5 +1,7 @@
 //! SYNTHESIZE(input, ...): rows of people who do not exist, in the input's schema.
 
+mod pairs;
+
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -67,6 +69,7 @@ impl TableFunction for Synthesize {
         let mut options = trainer::options();
         options.extend([ROWS, MAX_EXPOSURE, SAVE_MODEL, SEED, IDENTIFIERS, PRIVACY_UNIT]);
         options.extend(ASK);
+        options.extend([pairs::RECORD, pairs::CODE, pairs::COUNT]);
         options
     }
 
@@ -79,13 +82,19 @@ impl TableFunction for Synthesize {
     }
 
     fn schema(&self, call: &Call) -> Result<SchemaRef> {
-        ask::check(&call.options, call.required("input")?)?;
+        // What does not go with pairs is told before it is looked for in their columns.
+        if pairs::pairs(call)?.is_none() {
+            ask::check(&call.options, call.required("input")?)?;
+        }
         check(call)
     }
 
     fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>> {
-        let training = Training::of(call, SAVE_MODEL.name)?;
-        Ok(Arc::new(Fit { schema: self.schema(call)?, training, ask: ask::ask(&call.options)? }))
+        let (schema, training) = (self.schema(call)?, Training::of(call, SAVE_MODEL.name)?);
+        Ok(match pairs::pairs(call)? {
+            Some(names) => Arc::new(pairs::FitPairs { schema, names, training }),
+            None => Arc::new(Fit { schema, training, ask: ask::ask(&call.options)? }),
+        })
     }
 }
 
@@ -102,6 +111,9 @@ pub(super) fn check(call: &Call) -> Result<SchemaRef> {
 /// of its own.
 fn spec(call: &Call) -> Result<EncodeSpec> {
     let input = call.required("input")?;
+    if let Some(names) = pairs::pairs(call)? {
+        return Ok(pairs::spec(&names, input));
+    }
     let mut identifiers = call.options.names("identifiers");
     distinct("identifiers", &identifiers)?;
     identifiers.iter().try_for_each(|name| require_column("identifiers", name, input))?;
@@ -114,21 +126,6 @@ fn spec(call: &Call) -> Result<EncodeSpec> {
     }
     let columns = Some(input.fields().iter().map(|f| f.name().clone()).collect());
     Ok(EncodeSpec { columns, identifiers, unit, detect_identifiers: true })
-}
-
-/// Fails with fewer persons than a category needs to be emitted: whatever is drawn then describes single persons.
-fn require_persons(frame: &Frame, min_category_count: u32) -> Result<()> {
-    let (persons, what) = match frame.units() {
-        Some(units) => (units.count as usize, "persons"),
-        None => (frame.rows(), "rows"),
-    };
-    if frame.rows() > 0 && persons < min_category_count as usize {
-        return Err(Error::data(format!(
-            "too few {what} to hide one another: the input has {persons}, min_category_count is {min_category_count}; give \
-             more, or lower min_category_count"
-        )));
-    }
-    Ok(())
 }
 
 /// How a model is trained, and where it is saved.
@@ -151,7 +148,11 @@ pub(super) struct Trained {
 impl Training {
     /// Of a call, whose option `path` names the file, if any.
     pub fn of(call: &Call, path: &str) -> Result<Self> {
-        let ModelTrainer { params, options } = ModelTrainer::of(&call.options)?;
+        let ModelTrainer { mut params, options } = ModelTrainer::of(&call.options)?;
+        if pairs::pairs(call)?.is_some() {
+            // Codes that come with others are the model's to learn, and codes that many records have are nobody's.
+            (params.detect_structure, params.allow_shared) = (false, true);
+        }
         Ok(Self {
             spec: spec(call)?,
             params: SynthesizeParams {
@@ -177,9 +178,30 @@ impl Training {
     /// Trains and saves.
     pub fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Trained> {
         let input = encode_together(inputs, job)?.pop().ok_or_else(|| Error::internal("no input"))?;
-        require_persons(&input.frame, self.params.min_category_count)?;
-        self.test_exposure(&input.frame, job)?;
-        let synthesizer = Synthesizer::fit(input.frame, self.params.clone(), &self.model_options, job)?;
+        self.require_persons(&input.frame)?;
+        Ok(Trained { synthesizer: self.fit(input.frame, job)?, memory: input.memory })
+    }
+
+    /// Fails with fewer persons than a category needs to be emitted: whatever is drawn then describes single persons.
+    fn require_persons(&self, frame: &Frame) -> Result<()> {
+        let min_category_count = self.params.min_category_count;
+        let (persons, what) = match frame.units() {
+            Some(units) => (units.count as usize, "persons"),
+            None => (frame.rows(), "rows"),
+        };
+        if frame.rows() > 0 && persons < min_category_count as usize {
+            return Err(Error::data(format!(
+                "too few {what} to hide one another: the input has {persons}, min_category_count is {min_category_count}; give \
+                 more, or lower min_category_count"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Trains on encoded rows and saves.
+    fn fit(&self, frame: Frame, job: &Job) -> Result<Synthesizer> {
+        self.test_exposure(&frame, job)?;
+        let synthesizer = Synthesizer::fit(frame, self.params.clone(), &self.model_options, job)?;
         let report = synthesizer.report();
         job.count("persons_trained", report.units as usize);
         job.count("epochs", report.epochs as usize);
@@ -190,7 +212,7 @@ impl Training {
             job.count("bytes_saved", file.len());
             job.write_file(path, file)?;
         }
-        Ok(Trained { synthesizer, memory: input.memory })
+        Ok(synthesizer)
     }
 
     /// Trains a twin with planted rows, and fails when it remembers them.

@@ -102,6 +102,7 @@ impl ModelTrainer {
             seed: 0,
             min_category_count: options.int("min_category_count").map_or(1, |n| n as u32),
             filter_copies: options.bool("filter_copies"),
+            allow_shared: false,
             constraints: options.names("constraints"),
             detect_structure: options.bool("detect_structure"),
         };

@@ -1,0 +1,99 @@
+use arrow::array::{Array, AsArray, Int32Array, RecordBatch, StringArray};
+use arrow::datatypes::Int32Type;
+use lookalike_core::{EncodeSpec, FrameBuilder, encode};
+
+use super::*;
+
+fn frame(columns: Vec<(&str, ArrayRef)>) -> Frame {
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap();
+    let spec = EncodeSpec {
+        columns: Some(batch.schema().fields().iter().map(|f| f.name().clone()).collect()),
+        identifiers: vec!["id".into()],
+        unit: Some("id".into()),
+        detect_identifiers: false,
+    };
+    let mut builder = FrameBuilder::new(batch.schema(), spec).unwrap();
+    builder.push(&batch).unwrap();
+    encode(vec![vec![builder]], &Job::unbounded()).unwrap().remove(0)
+}
+
+fn names(count: Option<&str>) -> PairColumns {
+    PairColumns { record: "id".into(), code: "code".into(), count: count.map(str::to_string) }
+}
+
+fn ids(values: &[i32]) -> ArrayRef {
+    Arc::new(Int32Array::from(values.to_vec()))
+}
+
+#[test]
+fn pairs_become_rows_of_all_codes_and_come_back() {
+    // Record 9 has x and y, 4 has x, 7 has a NULL; z is 4's alone.
+    let codes: ArrayRef = Arc::new(StringArray::from(vec![Some("y"), Some("x"), Some("x"), None, Some("z")]));
+    let pairs = frame(vec![("code", codes), ("id", ids(&[9, 4, 9, 7, 4]))]);
+    let (pairs, rows, _memory) = Pairs::pivot(pairs, &names(None), 1, &Job::unbounded()).unwrap();
+    let columns: Vec<(&str, &[u32])> = rows.columns().iter().map(|c| (c.name(), c.values.codes().unwrap())).collect();
+    // Records in order: 4, 7, 9.
+    assert_eq!(columns, [("x", &[1, 0, 1][..]), ("y", &[0, 0, 1]), ("z", &[1, 0, 0])]);
+    let values = rows.columns().iter().map(|c| c.values.clone()).collect();
+    let block = pairs.unpivot(&Block { first_row: 10, rows: 3, values });
+    let arrays = pairs.decode(&block).unwrap();
+    let codes: Vec<&str> = arrays[0].as_string::<i32>().iter().flatten().collect();
+    assert_eq!(codes, ["x", "z", "x", "y"]);
+    // Fresh records: integers above 9, the record without codes left out.
+    let fresh = arrays[1].as_primitive::<Int32Type>().values();
+    assert!(fresh[0] > 9 && fresh[1] == fresh[0] && fresh[2] == fresh[0] + 2 && fresh[3] == fresh[2], "{fresh:?}");
+}
+
+#[test]
+fn codes_of_few_records_are_left_out() {
+    let codes = |codes: &[&str]| -> ArrayRef { Arc::new(StringArray::from(codes.to_vec())) };
+    // A record that has it twice is one record.
+    let pairs = frame(vec![("id", ids(&[1, 1, 2, 3])), ("code", codes(&["b", "b", "a", "a"]))]);
+    let (_, rows, _) = Pairs::pivot(pairs.clone(), &names(None), 2, &Job::unbounded()).unwrap();
+    assert_eq!(rows.columns().iter().map(|c| c.name().to_string()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!((rows.rows(), rows.columns()[0].values.codes().unwrap()), (3, &[0, 1, 1][..]));
+    let error = Pairs::pivot(pairs, &names(None), 3, &Job::unbounded()).unwrap_err().to_string();
+    assert!(error.contains("none of the 2 codes in column 'code' is held by at least 3 records"), "{error}");
+}
+
+#[test]
+fn counts_are_repeated_pairs_or_a_column() {
+    let codes: ArrayRef = ids(&[30, 10, 30, 30]);
+    let pairs = frame(vec![("id", ids(&[1, 1, 1, 2])), ("code", codes.clone())]);
+    let (pairs, rows, _) = Pairs::pivot(pairs, &names(None), 1, &Job::unbounded()).unwrap();
+    let numbers = |rows: &Frame| -> Vec<Vec<f64>> {
+        rows.columns().iter().map(|c| c.values.numbers().unwrap().to_vec()).collect()
+    };
+    assert_eq!((rows.columns()[0].name(), rows.columns()[1].name()), ("10", "30"));
+    assert_eq!(numbers(&rows), [vec![1.0, 0.0], vec![2.0, 1.0]]);
+    let values = vec![Values::Number(vec![0.0, 1.2]), Values::Number(vec![2.6, -0.4])];
+    let arrays = pairs.decode(&pairs.unpivot(&Block { first_row: 0, rows: 2, values })).unwrap();
+    assert_eq!(arrays[1].as_primitive::<Int32Type>().values(), &[30, 30, 30, 10]);
+
+    let counts: ArrayRef = ids(&[4, 1, 6, 0]);
+    let pairs = frame(vec![("id", ids(&[1, 1, 1, 2])), ("code", codes.clone()), ("n", counts)]);
+    let (pairs, rows, _) = Pairs::pivot(pairs, &names(Some("n")), 1, &Job::unbounded()).unwrap();
+    assert_eq!(numbers(&rows), [vec![1.0, 0.0], vec![10.0, 0.0]]);
+    let values = vec![Values::Number(vec![1.0, 0.0]), Values::Number(vec![9.0, 2.0])];
+    let arrays = pairs.decode(&pairs.unpivot(&Block { first_row: 0, rows: 2, values })).unwrap();
+    assert_eq!(arrays[2].as_primitive::<Int32Type>().values(), &[1, 9, 2]);
+    assert_eq!(arrays[2].null_count(), 0);
+
+    let bad: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), Some(1), None, Some(2)]));
+    let pairs = frame(vec![("id", ids(&[1, 1, 1, 2])), ("code", codes), ("n", bad)]);
+    let error = Pairs::pivot(pairs, &names(Some("n")), 1, &Job::unbounded()).unwrap_err().to_string();
+    assert!(error.contains("column 'n' holds NULL, allowed are counts"), "{error}");
+}
+
+#[test]
+fn what_enough_records_share_is_no_copy() {
+    // Records 1 to 3 have a alone, 4 has a and b.
+    let codes: ArrayRef = Arc::new(StringArray::from(vec!["a", "a", "a", "a", "b"]));
+    let pairs = frame(vec![("id", ids(&[1, 2, 3, 4, 4])), ("code", codes)]);
+    let (_, rows, _) = Pairs::pivot(pairs, &names(None), 1, &Job::unbounded()).unwrap();
+    let copies = |shared| {
+        let values: Vec<Values> = rows.columns().iter().map(|c| c.values.clone()).collect();
+        crate::copies::CopyFilter::new(&rows, shared, &Job::unbounded()).unwrap().copies(&values, 4)
+    };
+    assert_eq!([copies(None), copies(Some(4)), copies(Some(3))], [vec![0, 1, 2, 3], vec![0, 1, 2, 3], vec![3]]);
+}
