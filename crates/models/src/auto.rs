@@ -13,8 +13,8 @@ use score::Score;
 /// Fits each candidate to a part of the rows, makes rows with it, and takes the candidate whose rows say most of the rows that it
 /// has not seen ([`Score`]). The one taken learns from all rows: what comes out is that model, under its own name.
 ///
-/// Candidates are those of the models here that were best on some table (see the page of the model): quick ones always,
-/// iterative ones where `max_seconds` allows what they are expected to take. The expectation is by rows and columns, not by
+/// Candidates are those of the models here that were best on some table (see the page of the model): the copula always,
+/// others where `max_seconds` allows what they are expected to take. The expectation is by rows and columns, not by
 /// the clock, so that the choice depends on the rows, the seed and `max_seconds` alone.
 pub(crate) struct Auto;
 
@@ -25,8 +25,8 @@ struct Candidate {
     counter: &'static str,
     /// Other than its defaults.
     options: &'static [(&'static str, Value)],
-    /// Seconds to learn a thousand cells (rows times columns), on one core as of 2025.
-    seconds: f64,
+    /// Seconds to learn so many rows and columns, on one core as of 2025.
+    seconds: fn(f64, f64) -> f64,
 }
 
 /// Large leaves and few splits: by default the rows are followed so closely that attacks begin to see it.
@@ -34,9 +34,19 @@ const CART: &[(&str, Value)] = &[("min_leaf_size", Value::Int(300)), ("complexit
 
 /// The first of equals is taken, and the first is what too few rows get.
 const CANDIDATES: [Candidate; 3] = [
-    Candidate { name: "gaussian_copula", counter: "chose_gaussian_copula", options: &[], seconds: 0.0 },
-    Candidate { name: "cart", counter: "chose_cart", options: CART, seconds: 0.0 },
-    Candidate { name: "transformer", counter: "chose_transformer", options: &[], seconds: 0.036 },
+    Candidate { name: "gaussian_copula", counter: "chose_gaussian_copula", options: &[], seconds: |_, _| 0.0 },
+    Candidate {
+        name: "cart",
+        counter: "chose_cart",
+        options: CART,
+        seconds: |rows, columns| 1e-7 * rows * columns * columns,
+    },
+    Candidate {
+        name: "transformer",
+        counter: "chose_transformer",
+        options: &[],
+        seconds: |rows, columns| 3.6e-5 * rows * columns,
+    },
 ];
 
 impl Candidate {
@@ -114,8 +124,7 @@ impl Model for Auto {
 /// The candidates that are expected to be tried and then learn all rows in so many seconds.
 fn affordable(rows: usize, columns: usize, seconds: f64) -> Vec<&'static Candidate> {
     let learned = rows as f64 + rows.min(TRIAL) as f64 * (1.0 - HELD_OUT);
-    let expected = |c: &Candidate| c.seconds * learned * columns as f64 / 1000.0;
-    CANDIDATES.iter().filter(|c| expected(c) <= seconds).collect()
+    CANDIDATES.iter().filter(|c| (c.seconds)(learned, columns as f64) <= seconds).collect()
 }
 
 /// The candidate with the best score; the first where rows are too few to tell.

@@ -57,6 +57,7 @@ fn iterative_models_are_tried_where_time_allows() {
     assert!(!affordable(32_561, 29.0).contains(&"transformer"));
     assert!(affordable(32_561, 31.0).contains(&"transformer"));
     assert!(affordable(900, 10.0).contains(&"transformer"));
+    assert_eq!(affordable(10_000_000, 10.0), ["gaussian_copula"]);
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub(crate) fn probabilities(fitted: &dyn Fitted) -> Vec<f64> {
 /// How often each combination is among the rows.
 pub(crate) fn frequencies(values: &[Values]) -> Vec<f64> {
     let codes: Vec<&[u32]> = values.iter().map(|v| v.codes().unwrap()).collect();
-    let mut count = vec![0.0; 24];
+    let mut count = [0.0; 24];
     (0..codes[0].len()).for_each(|i| count[(codes[0][i] * 8 + codes[1][i] * 2 + codes[2][i]) as usize] += 1.0);
     count.iter().map(|c| c / codes[0].len() as f64).collect()
 }

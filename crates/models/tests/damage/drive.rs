@@ -25,7 +25,9 @@ pub fn file(bytes: &[u8]) -> bool {
 
 /// Loads the state of a model as every model.
 pub fn state(bytes: &[u8]) -> bool {
-    let accepted = MODELS.iter().filter_map(|model| model.load(bytes).ok());
-    accepted.map(|fitted: Box<dyn Fitted>| fitted.sample(100, &mut Streams::new(1, "sample").block(0)).is_ok()).count()
-        > 0
+    let accepted: Vec<Box<dyn Fitted>> = MODELS.iter().filter_map(|model| model.load(bytes).ok()).collect();
+    for fitted in &accepted {
+        let _ = fitted.sample(100, &mut Streams::new(1, "sample").block(0));
+    }
+    !accepted.is_empty()
 }
