@@ -2,11 +2,15 @@
 
 mod score;
 
-use lookalike_core::{Default, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, Streams, Value};
+use lookalike_core::{
+    Column, Default, Domain, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, Streams, Value, Values,
+};
 
 use crate::codec::Reader;
+use crate::copies::CopyFilter;
 use crate::model::{Fitted, Model, model};
 use crate::nn::split;
+use crate::prepare::snap_all;
 use crate::rows::{FrameRows, Rows};
 use score::Score;
 
@@ -94,18 +98,19 @@ impl Model for Auto {
         &self,
         rows: &dyn Rows,
         options: &Options,
+        filter_copies: bool,
         seed: u64,
         job: &Job,
     ) -> Result<Option<(&'static dyn Model, Options)>> {
         let seconds = options.float("max_seconds").unwrap_or(10.0);
         let candidates = affordable(rows.len(), rows.columns().len(), seconds);
-        let chosen = best(&candidates, rows, seed, job)?;
+        let chosen = best(&candidates, rows, filter_copies, seed, job)?;
         job.count(chosen.counter, 1);
         Ok(Some(chosen.with_options()?))
     }
 
     fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
-        match self.choose(rows, options, seed, job)? {
+        match self.choose(rows, options, false, seed, job)? {
             Some((model, options)) => model.fit(rows, &options, seed, job),
             None => Err(Error::internal("no model was chosen")),
         }
@@ -128,9 +133,17 @@ fn affordable(rows: usize, columns: usize, seconds: f64) -> Vec<&'static Candida
 }
 
 /// The candidate with the best score; the first where rows are too few to tell.
-fn best(candidates: &[&'static Candidate], rows: &dyn Rows, seed: u64, job: &Job) -> Result<&'static Candidate> {
+fn best(
+    candidates: &[&'static Candidate],
+    rows: &dyn Rows,
+    filter_copies: bool,
+    seed: u64,
+    job: &Job,
+) -> Result<&'static Candidate> {
     let Some(&first) = candidates.first() else { return Err(Error::internal("no model to choose from")) };
     let Some((learned, held)) = trial(rows, seed, job)? else { return Ok(first) };
+    let copies = filter_copies.then(|| CopyFilter::new(&learned, None, job)).transpose()?;
+    let learned = FrameRows::new(learned, rows.min_persons());
     let score = Score::new(&learned, &held, job)?;
     let count = (MADE.0 * held.rows()).max(MADE.1);
     let _memory = job.reserve(count * held.columns().len() * 16, "rows of a trial")?;
@@ -139,7 +152,10 @@ fn best(candidates: &[&'static Candidate], rows: &dyn Rows, seed: u64, job: &Job
         job.check()?;
         let (model, options) = candidate.with_options()?;
         let fitted = model.fit(&learned, &options, seed, &job.quiet())?;
-        let made = fitted.sample(count, &mut Streams::new(seed, "trial").block(i as u64))?;
+        let mut made = fitted.sample(count, &mut Streams::new(seed, "trial").block(i as u64))?;
+        if let Some(copies) = &copies {
+            made = without(copies, rows.columns(), made, count);
+        }
         let value = score.of(&made);
         if value > best {
             (best, chosen) = (value, candidate);
@@ -149,7 +165,7 @@ fn best(candidates: &[&'static Candidate], rows: &dyn Rows, seed: u64, job: &Job
 }
 
 /// The rows that a trial learns from and those it is measured on; `None` where they are too few.
-fn trial(rows: &dyn Rows, seed: u64, job: &Job) -> Result<Option<(FrameRows, Frame)>> {
+fn trial(rows: &dyn Rows, seed: u64, job: &Job) -> Result<Option<(Frame, Frame)>> {
     // Rows come in the order of their hashes: the first of them are a random sample.
     let Some(batch) = rows.batches().next() else { return Ok(None) };
     let batch = batch?;
@@ -160,7 +176,19 @@ fn trial(rows: &dyn Rows, seed: u64, job: &Job) -> Result<Option<(FrameRows, Fra
     if learned.unit_count() < FEWEST || held.rows() == 0 {
         return Ok(None);
     }
-    Ok(Some((FrameRows::new(learned, rows.min_persons()), held)))
+    Ok(Some((learned, held)))
+}
+
+/// The rows that are no copies, with numbers as they would leave.
+fn without(copies: &CopyFilter, columns: &[Column], mut made: Vec<Values>, count: usize) -> Vec<Values> {
+    for (column, values) in columns.iter().zip(&mut made) {
+        if let (Domain::Number(domain), Values::Number(values)) = (&column.domain, values) {
+            snap_all(domain, values);
+        }
+    }
+    let mut copied = copies.copies(&made, count).into_iter().peekable();
+    let kept: Vec<u32> = (0..count).filter(|row| copied.next_if_eq(row).is_none()).map(|row| row as u32).collect();
+    made.iter().map(|values| values.gather(&kept)).collect()
 }
 
 #[cfg(test)]

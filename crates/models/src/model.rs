@@ -23,11 +23,13 @@ pub trait Model: Sync {
     fn conditions(&self) -> bool {
         false
     }
-    /// The model and its options that this one stands for on these rows; `None` for all but `auto`.
+    /// The model and its options that this one stands for on these rows; `None` for all but `auto`. `filter_copies` says whether
+    /// copies of the rows will be left out of what is made.
     fn choose(
         &self,
         _rows: &dyn Rows,
         _options: &Options,
+        _filter_copies: bool,
         _seed: u64,
         _job: &Job,
     ) -> Result<Option<(&'static dyn Model, Options)>> {

@@ -127,7 +127,8 @@ impl Synthesizer {
         let (prepared, restore) = prepare(&frame, min_persons)?;
         drop(frame);
         let rows_in = FrameRows::new(prepared, params.min_category_count);
-        let (model, options) = match model.choose(&rows_in, options, params.seed, job)? {
+        let filtered = params.filter_copies && !params.allow_shared;
+        let (model, options) = match model.choose(&rows_in, options, filtered, params.seed, job)? {
             Some(chosen) => chosen,
             None => (model, options.clone()),
         };

@@ -44,6 +44,16 @@ fn takes_the_model_that_the_rows_are_like() {
 }
 
 #[test]
+fn what_would_be_left_out_as_a_copy_does_not_count() {
+    let copies =
+        CopyFilter::new(&frame(vec![category(vec![0, 1], 3), category(vec![0, 2], 3)]), None, &Job::unbounded());
+    let made = vec![Values::Code(vec![0, 0, 1, 2]), Values::Code(vec![0, 1, 2, 2])];
+    let columns = [category(vec![], 3), category(vec![], 3)];
+    let kept = without(&copies.unwrap(), &columns, made, 4);
+    assert_eq!(kept, [Values::Code(vec![0, 2]), Values::Code(vec![1, 2])]);
+}
+
+#[test]
 fn too_few_rows_get_the_first() {
     // 140 rows leave 98 to learn from.
     assert_eq!(chosen(&rules(140)), "gaussian_copula");
