@@ -67,6 +67,8 @@ const TRIAL: usize = 50_000;
 const HELD_OUT: f64 = 0.3;
 /// Persons without whom nothing can be told: the sampling error of what they say is as large as what tells models apart.
 const FEWEST: usize = 100;
+/// What a score has to be above that of a quicker candidate, in nats: about the sampling error of their difference.
+const MARGIN: f64 = 0.005;
 /// Rows a candidate makes for each that it is measured on, and at least.
 const MADE: (usize, usize) = (2, 20_000);
 
@@ -141,6 +143,9 @@ fn best(
     job: &Job,
 ) -> Result<&'static Candidate> {
     let Some(&first) = candidates.first() else { return Err(Error::internal("no model to choose from")) };
+    if candidates.len() == 1 {
+        return Ok(first);
+    }
     let Some((learned, held)) = trial(rows, seed, job)? else { return Ok(first) };
     let copies = filter_copies.then(|| CopyFilter::new(&learned, None, job)).transpose()?;
     let learned = FrameRows::new(learned, rows.min_persons());
@@ -157,7 +162,7 @@ fn best(
             made = without(copies, rows.columns(), made, count);
         }
         let value = score.of(&made);
-        if value > best {
+        if value > best + MARGIN {
             (best, chosen) = (value, candidate);
         }
     }
