@@ -21,10 +21,14 @@ async fn numbers(ctx: &SessionContext, sql: &str) -> Result<Vec<f64>> {
 fn call(model: &dyn Model, table: &str, rows: usize) -> String {
     let has = |name: &str| model.params().iter().any(|p| p.name == name);
     let epochs = if has("epochs") { ", epochs => 2" } else { "" };
+    let pretrained = if has("pretrain_epochs") { ", pretrain_epochs => 2" } else { "" };
     let control = if has("control") { ", control => true" } else { "" };
     // Nothing but copies comes out of `copy`.
     let copies = if model.name() == "copy" { ", filter_copies => false" } else { "" };
-    format!("synthesize({table}, model => '{}', rows => {rows}, seed => 5{epochs}{control}{copies})", model.name())
+    format!(
+        "synthesize({table}, model => '{}', rows => {rows}, seed => 5{epochs}{pretrained}{control}{copies})",
+        model.name()
+    )
 }
 
 #[tokio::test]

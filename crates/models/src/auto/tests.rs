@@ -63,10 +63,10 @@ fn too_few_rows_get_the_first() {
 fn iterative_models_are_tried_where_time_allows() {
     let affordable = |rows, seconds| affordable(rows, 15, seconds).iter().map(|c| c.name).collect::<Vec<_>>();
     assert_eq!(affordable(32_561, 10.0), ["gaussian_copula", "cart"]);
-    // 0.036 s a thousand cells of 32,561 rows, and of 0.7 of them in the trial: 29.9 s.
-    assert!(!affordable(32_561, 29.0).contains(&"transformer"));
-    assert!(affordable(32_561, 31.0).contains(&"transformer"));
-    assert!(affordable(900, 10.0).contains(&"transformer"));
+    // 0.036 s a thousand cells of 32,561 rows, and of 0.7 of them in the trial, 29.9 s, and ten more.
+    assert!(!affordable(32_561, 39.0).contains(&"transformer"));
+    assert!(affordable(32_561, 41.0).contains(&"transformer"));
+    assert_eq!(affordable(900, 10.0), ["gaussian_copula", "cart"]);
     assert_eq!(affordable(10_000_000, 10.0), ["gaussian_copula"]);
 }
 
