@@ -55,7 +55,7 @@ const MAX_DEPTH: ParamSpec = ParamSpec {
 const COMPLEXITY: ParamSpec = ParamSpec {
     name: "complexity",
     kind: ParamKind::Float { min: 0.0, max: 1e6 },
-    default: Default::Float(20.0),
+    default: Default::Float(8.0),
     purpose: "How unlikely a split without meaning is to be made: exp(-complexity) for each cut tried; 0 makes all that gain.",
 };
 
@@ -106,7 +106,7 @@ impl Model for Cart {
         let params = Params {
             min_leaf: options.int("min_leaf_size").unwrap_or(100) as usize,
             max_depth: options.int("max_depth").unwrap_or(32) as usize,
-            complexity: options.float("complexity").unwrap_or(20.0),
+            complexity: options.float("complexity").unwrap_or(8.0),
             smoothing: options.float("smoothing").unwrap_or(1.0),
         };
         let knots = options.int("knots").unwrap_or(1024) as usize;
