@@ -45,28 +45,23 @@ pub(crate) fn exponentials<T: Real>(logits: &mut [T]) -> (T, T) {
 /// Standard Gumbel noise, -ln(-ln u) of uniforms of 23 bits: logits with it added have their largest where a draw from their softmax
 /// falls.
 pub(crate) fn gumbel(count: usize, rng: &mut Stream) -> Vec<f32> {
-    let mut bytes = vec![0u8; count * 4];
-    rng.fill_bytes(&mut bytes);
-    let mut noise = vec![0f32; count];
-    wide(|| {
-        for (x, b) in noise.iter_mut().zip(bytes.as_chunks::<4>().0) {
-            let u = ((u32::from_le_bytes(*b) >> 9) as f32 + 0.5) * (1.0 / 8_388_608.0);
-            *x = -Real::ln(-Real::ln(u));
-        }
-    });
-    noise
+    noise(count, rng, |u| -Real::ln(-Real::ln(u)))
 }
 
 /// Standard logistic noise, ln(u / (1 - u)) of uniforms of 23 bits: a number with it added is above 0 with the probability that its
 /// sigmoid is.
 pub(crate) fn logistic(count: usize, rng: &mut Stream) -> Vec<f32> {
+    noise(count, rng, |u| Real::ln(u / (1.0 - u)))
+}
+
+/// A quantile function at uniforms of 23 bits, inside (0, 1).
+fn noise(count: usize, rng: &mut Stream, quantile: impl Fn(f32) -> f32) -> Vec<f32> {
     let mut bytes = vec![0u8; count * 4];
     rng.fill_bytes(&mut bytes);
     let mut noise = vec![0f32; count];
     wide(|| {
         for (x, b) in noise.iter_mut().zip(bytes.as_chunks::<4>().0) {
-            let u = ((u32::from_le_bytes(*b) >> 9) as f32 + 0.5) * (1.0 / 8_388_608.0);
-            *x = Real::ln(u / (1.0 - u));
+            *x = quantile(((u32::from_le_bytes(*b) >> 9) as f32 + 0.5) * (1.0 / 8_388_608.0));
         }
     });
     noise
