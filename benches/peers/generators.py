@@ -47,10 +47,11 @@ OPTIONS = {
 }
 # Networks that would learn Adult for ten minutes and more get fewer epochs there.
 FEWER = {"gan": 100, "wgan": 100, "ctgan": 100, "medgan": 20, "tablegan": 20, "tabddpm": 50, "realnvp": 30, "glow": 30}
-# Ours at the peers' epochs: the same networks, batches, learning rate and rows learned from (all of them).
+# Ours at the peers' epochs: the same batches, learning rate and rows learned from (all of them); and the sizes of the peers'
+# networks, which a second run of ours (`vae as TVAE`) has as well.
 EQUAL = {
-    "TVAE": ("vae", {"hidden": 128, "latent": 128, "batch_size": 500, "modes": 10, "patience": 0, "held_out_share": 0}),
-    "CTGAN": ("ctgan", {"hidden": 256, "batch_size": 500, "modes": 10, "pac": 10, "critic_steps": 1}),
+    "TVAE": ("vae", {"batch_size": 500, "modes": 10, "patience": 0, "held_out_share": 0}, {"hidden": 128, "latent": 128}),
+    "CTGAN": ("ctgan", {"batch_size": 500, "modes": 10, "pac": 10, "critic_steps": 1}, {"hidden": 256}),
 }
 EPOCHS = {
     "adult": {"TVAE": [20, 300], "CTGAN": [5, 20]},
@@ -342,10 +343,11 @@ def generators(args, data):
     """(name, kind, model or peer, options or epochs), ours and theirs taking turns."""
     epochs = {peer: getattr(args, f"{peer.lower()}_epochs") or EPOCHS[data][peer] for peer in EQUAL}
     ours, theirs = [], []
-    for peer, (model, options) in EQUAL.items():
+    for peer, (model, options, sizes) in EQUAL.items():
         for n in epochs[peer]:
             theirs.append((f"{peer}@{n}", "peers", peer, n))
             ours.append((f"{model}@{n}", "ours", model, options | {"epochs": n}))
+            ours.append((f"{model} as {peer}@{n}", "ours", model, options | sizes | {"epochs": n}))
     theirs += [(peer, "peers", peer, None) for peer in OTHER_PEERS]
     sql = """SELECT name, max(option = 'control') AS control, max(CASE WHEN option = 'epochs' THEN "default" END) AS epochs
         FROM lookalike_models() GROUP BY name ORDER BY name"""
@@ -445,13 +447,14 @@ def tables(found):
         equal = []
         for name, theirs in rows.items():
             peer, _, epochs = name.partition("@")
-            ours = rows.get(f"{EQUAL[peer][0]}@{epochs}", {}) if peer in EQUAL else {}
-            if "fit_cpu_s" in ours and "fit_cpu_s" in theirs:
-                theirs_s, ours_s = theirs["fit_cpu_s"], ours["fit_cpu_s"]
-                equal.append(f"| {peer} | **{EQUAL[peer][0]}** | {epochs} | {theirs_s:.3g} | {ours_s:.3g} | {theirs_s / ours_s:.2f} |")
+            for model in [EQUAL[peer][0], f"{EQUAL[peer][0]} as {peer}"] if peer in EQUAL else []:
+                ours = rows.get(f"{model}@{epochs}", {})
+                if "fit_cpu_s" in ours and "fit_cpu_s" in theirs and "quality" in ours and "quality" in theirs:
+                    times = f"{theirs['fit_cpu_s']:.3g} | {ours['fit_cpu_s']:.3g} | {theirs['fit_cpu_s'] / ours['fit_cpu_s']:.2f}"
+                    equal.append(f"| {peer} | **{model}** | {epochs} | {times} | {theirs['quality']:.3f} | {ours['quality']:.3f} |")
         if equal:
-            head = "| peer | ours | epochs | peer's fit, CPU s | our fit, CPU s | ratio |"
-            print("\nEqual epochs, networks and batches:\n", head, "|" + " --- |" * 6, *equal, sep="\n")
+            head = "| peer | ours | epochs | peer's fit, CPU s | our fit, CPU s | ratio | peer's quality | our quality |"
+            print("\nEqual epochs and batches, and in the lines `as` a peer equal networks:\n", head, "|" + " --- |" * 8, *equal, sep="\n")
 
 
 def numbers(text):
