@@ -262,6 +262,22 @@ fn a_memory_limit_is_kept() {
 }
 
 #[test]
+fn the_instructions_of_networks_can_be_pinned() {
+    let cohort = "SELECT value % 7 AS a, sin(value) AS b FROM generate_series(1, 300)";
+    let sql = format!("SELECT * FROM synthesize(({cohort}), model => 'vae', epochs => 1, rows => 50, seed => 1)");
+    let folder = folder();
+    let pinned = |level: &str| {
+        let mut command = lookalike(folder.path());
+        command.env("LOOKALIKE_SIMD", level).args(["-q", "--format", "csv", "-c", &sql]);
+        command.output().expect("the binary starts")
+    };
+    let portable = pinned("portable");
+    assert_eq!(stdout(&portable).lines().count(), 51, "{}", stderr(&portable));
+    assert_eq!(stdout(&portable), stdout(&pinned("portable")));
+    assert_fails(&pinned("sse9"), "environment variable LOOKALIKE_SIMD is 'sse9', allowed on this machine: portable");
+}
+
+#[test]
 fn mistakes_on_the_command_line_say_what_is_allowed() {
     for (args, message) in [
         (&["--format", "xml"][..], "nd-json"),

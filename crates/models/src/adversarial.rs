@@ -12,8 +12,8 @@ mod networks;
 use lookalike_core::{Default, Job, Options, ParamKind, ParamSpec, Result};
 
 use crate::modal::Modal;
-use crate::model::{FitReport, Fitted};
-use crate::nn::{Schedule, simd_level, train};
+use crate::model::Fitted;
+use crate::nn::{History, Schedule, train};
 use crate::rows::{Rows, Table};
 use fitted::Generated;
 pub(crate) use fitted::load;
@@ -57,12 +57,15 @@ pub(crate) struct Settings {
     pub schedule: Schedule,
 }
 
-pub(crate) const HIDDEN: ParamSpec = ParamSpec {
-    name: "hidden",
-    kind: ParamKind::Int { min: 1, max: 4096 },
-    default: Default::Int(256),
-    purpose: "Units in each of the two hidden layers of generator and critic.",
-};
+/// The `hidden` option.
+pub(crate) const fn hidden(default: i64) -> ParamSpec {
+    ParamSpec {
+        name: "hidden",
+        kind: ParamKind::Int { min: 1, max: 4096 },
+        default: Default::Int(default),
+        purpose: "Units in each of the two hidden layers of generator and critic.",
+    }
+}
 
 pub(crate) const MODES: ParamSpec = ParamSpec {
     name: "modes",
@@ -120,21 +123,17 @@ pub(crate) fn fit(settings: &Settings, rows: &dyn Rows, seed: u64, job: &Job) ->
     let condition_rows = layout.conditions.len() * table.rows * 4;
     let _rows = job.reserve(modal.compact_bytes(table.rows) + condition_rows, "encoded rows")?;
     let compact = modal.compact(&table, job)?;
-    let (report, units) =
-        (FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 }, table.units);
+    let (mut history, units) = (History::of(&table), table.units);
     drop(table.columns);
 
     let _networks = job.reserve(memory(settings, &layout), "generator and critic")?;
     let mut adversaries = Adversaries::new(settings, &layout, &compact, seed);
-    let history = match layout.width {
-        // Without columns there is nothing to learn.
-        0 => vec![],
-        _ => train(&mut adversaries, compact.rows, units.as_ref(), &settings.schedule, seed, job)?,
-    };
+    // Without columns there is nothing to learn.
+    if layout.width > 0 {
+        history.extend(train(&mut adversaries, compact.rows, units.as_ref(), &settings.schedule, seed, job)?);
+    }
     let (generator, params, moments) = adversaries.finish(seed);
-    let report = FitReport { epochs: history.len() as u32, ..report };
-    let level = simd_level().to_string();
-    Ok(Box::new(Generated::new(settings.name, report, history, level, modal, layout, generator, params, moments)))
+    Ok(Box::new(Generated::new(settings.name, history, modal, layout, generator, params, moments)))
 }
 
 /// Bytes that training takes beside the rows.

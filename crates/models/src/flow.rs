@@ -8,8 +8,7 @@ use crate::codec::{Reader, Writer, ensure};
 use crate::latents::Latents;
 use crate::model::{Epoch, FitReport, Fitted};
 use crate::nn::{
-    Adam, Learner, Optimiser, Params, Pool, SHARDS, Schedule, Tape, Var, Workers, gradient, load_history, save_history,
-    simd_level, train,
+    Adam, History, Learner, Optimiser, Params, Pool, SHARDS, Schedule, Tape, Var, Workers, gradient, train,
 };
 use crate::normal::Normals;
 use crate::rows::{Rows, Table};
@@ -51,7 +50,7 @@ pub(crate) fn fit(
     job.count("rows_trained", table.rows);
     let _rows = job.reserve(table.rows * table.columns.len() * 4, "encoded training rows")?;
     let (latents, tokens) = Latents::fit(&table, size("max_tokens", 1024), job)?;
-    let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
+    let mut history = History::of(&table);
     let units = table.units.clone();
     drop(table);
     let schedule = Schedule::of(options);
@@ -69,21 +68,16 @@ pub(crate) fn fit(
         streams: Streams::new(seed, "dequantisation"),
     };
     // A single number is normal already.
-    let history = if training.latents.width() > 1 {
-        train(&mut training, report.rows as usize, units.as_ref(), &schedule, seed, job)?
-    } else {
-        vec![]
-    };
-    let report = FitReport { epochs: history.len() as u32, ..report };
-    Ok(Box::new(Trained::new(name, training.flow, training.latents, report, history)?))
+    if training.latents.width() > 1 {
+        history.extend(train(&mut training, history.rows(), units.as_ref(), &schedule, seed, job)?);
+    }
+    Ok(Box::new(Trained::new(name, training.flow, training.latents, history)?))
 }
 
 /// Reads what [`Fitted::save`] of a flow wrote.
 pub(crate) fn load(name: &'static str, steps: Steps, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
     let mut r = Reader::new(bytes, name)?;
-    let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
-    let history = load_history(&mut r)?;
-    let _level = r.text()?;
+    let history = History::load(&mut r)?;
     let (layers, hidden) = (r.u32()? as usize, r.u32()? as usize);
     let latents = Latents::load(&mut r)?;
     // Weights follow: a network cannot be larger than what is left to read.
@@ -92,7 +86,7 @@ pub(crate) fn load(name: &'static str, steps: Steps, bytes: &[u8]) -> Result<Box
     let mut flow = Flow::new(steps, latents.width(), layers, hidden, 0);
     flow.params.load(&mut r)?;
     r.finish()?;
-    Ok(Box::new(Trained::new(name, flow, latents, report, history)?))
+    Ok(Box::new(Trained::new(name, flow, latents, history)?))
 }
 
 struct Training {
@@ -188,8 +182,7 @@ struct Trained {
     /// The mixing layers' inverses.
     back: Vec<Vec<f32>>,
     latents: Latents,
-    report: FitReport,
-    history: Vec<Epoch>,
+    history: History,
     normals: Normals,
 }
 
@@ -199,9 +192,9 @@ const CHUNK: usize = 512;
 const POINTS: usize = 64;
 
 impl Trained {
-    fn new(name: &'static str, flow: Flow, latents: Latents, report: FitReport, history: Vec<Epoch>) -> Result<Self> {
+    fn new(name: &'static str, flow: Flow, latents: Latents, history: History) -> Result<Self> {
         let back = flow.inverses()?;
-        Ok(Self { name, flow, back, latents, report, history, normals: Normals::new() })
+        Ok(Self { name, flow, back, latents, history, normals: Normals::new() })
     }
 }
 
@@ -266,11 +259,7 @@ impl Fitted for Trained {
 
     fn save(&self) -> Result<Vec<u8>> {
         let mut w = Writer::new(self.name);
-        w.u64(self.report.rows);
-        w.u64(self.report.units);
-        w.u32(self.report.epochs);
-        save_history(&self.history, &mut w);
-        w.text(simd_level());
+        self.history.save(&mut w);
         w.u32(self.flow.layers as u32);
         w.u32(self.flow.hidden as u32);
         self.latents.save(&mut w);
@@ -279,10 +268,10 @@ impl Fitted for Trained {
     }
 
     fn report(&self) -> FitReport {
-        self.report
+        self.history.report
     }
 
     fn history(&self) -> &[Epoch] {
-        &self.history
+        &self.history.epochs
     }
 }

@@ -10,13 +10,13 @@ use crate::adversarial::{MAX_CATEGORIES, critic_steps};
 use crate::codec::{Reader, Writer, ensure};
 use crate::model::{Epoch, FitReport, Fitted, Model};
 use crate::nn::{
-    MAX_SECONDS, Params, Pool, SHARDS, Schedule, Tape, batch_size, epochs, learning_rate, load_history, save_history,
-    simd_level, train,
+    History, MAX_SECONDS, Moments, Params, Pool, SHARDS, Schedule, Tape, batch_size, epochs, learning_rate,
+    load_moments, save_moments, train,
 };
 use crate::normal::Normals;
 use crate::rows::{Rows, Table};
 use learner::Networks;
-use networks::{Generator, LAYERS, Moments, Sizes};
+use networks::{Generator, LAYERS, Sizes};
 use units::Units;
 
 /// medGAN: an autoencoder learns codes of records, a generator with shortcuts and batch normalisation makes codes that its decoder
@@ -156,55 +156,43 @@ impl Model for MedGan {
         job.check()?;
         let records = units.encode(&table.columns, table.rows);
         let _records = job.reserve(records.memory(), "encoded rows")?;
-        let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
+        let mut history = History::of(&table);
         let persons = table.units;
         drop(table.columns);
 
         let settings = Settings::of(options);
         let _networks = job.reserve(settings.memory(units.width), "autoencoder, generator and discriminator")?;
         let mut networks = Networks::new(&records, &units, &settings, seed);
-        let mut history = vec![];
         // Without columns there is nothing to learn.
         if units.width > 0 {
             let (rows, persons) = (records.rows(), persons.as_ref());
             train(&mut networks.pretraining(), rows, persons, &settings.pretraining(options), seed, job)?;
-            history = train(&mut networks.game(), rows, persons, &settings.game(), seed, job)?;
+            history.extend(train(&mut networks.game(), rows, persons, &settings.game(), seed, job)?);
         }
         let (generator, params, moments) = networks.finish(seed);
-        let report = FitReport { epochs: history.len() as u32, ..report };
-        Ok(Box::new(Generated::new(report, history, simd_level().into(), units, generator, params, moments)))
+        Ok(Box::new(Generated::new(history, units, generator, params, moments)))
     }
 
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
         let mut r = Reader::new(bytes, NAME)?;
-        let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
-        let level = r.text()?;
-        let history = load_history(&mut r)?;
+        let history = History::load(&mut r)?;
         let units = Units::load(&mut r)?;
         let latent = r.u64()? as usize;
-        let moments: Vec<[Vec<f32>; 2]> = r.list(16, |r| Ok([r.f32s()?, r.f32s()?]))?;
-        // The weights first, so that no network is built that they do not fill.
-        let weights = r.f32s()?;
-        r.finish()?;
         let sizes = Sizes { latent, width: units.width };
-        ensure(latent > 0 && sizes.weights() == Some(weights.len()) && weights.iter().all(|w| w.is_finite()))?;
-        let fits = |[m, v]: &[Vec<f32>; 2]| m.len() == latent && v.len() == latent && v.iter().all(|v| *v >= 0.0);
-        ensure(moments.len() == LAYERS && moments.iter().all(fits))?;
-        ensure(moments.iter().flatten().flatten().all(|m| m.is_finite()))?;
+        ensure(latent > 0)?;
+        let moments = load_moments(&mut r, [latent; LAYERS])?;
+        let weights = Params::load_values(&mut r, sizes.weights())?;
+        r.finish()?;
         let mut params = Params::new();
         let generator = Generator::new(&mut params, sizes, &mut Streams::new(0, "weights").block(0));
         params.values = weights;
-        let moments = moments.into_iter().map(|[m, v]| m.into_iter().zip(v).collect()).collect();
-        Ok(Box::new(Generated::new(report, history, level, units, generator, params, moments)))
+        Ok(Box::new(Generated::new(history, units, generator, params, moments)))
     }
 }
 
 /// A trained generator and what its units mean.
 struct Generated {
-    report: FitReport,
-    history: Vec<Epoch>,
-    /// SIMD level of the training.
-    level: String,
+    history: History,
     units: Units,
     generator: Generator,
     params: Params,
@@ -213,17 +201,9 @@ struct Generated {
 }
 
 impl Generated {
-    fn new(
-        report: FitReport,
-        history: Vec<Epoch>,
-        level: String,
-        units: Units,
-        generator: Generator,
-        params: Params,
-        moments: Vec<Moments<f32>>,
-    ) -> Self {
+    fn new(history: History, units: Units, generator: Generator, params: Params, moments: Vec<Moments<f32>>) -> Self {
         let normals = Normals::new();
-        Self { report, history, level, units, generator, params, moments, normals }
+        Self { history, units, generator, params, moments, normals }
     }
 }
 
@@ -250,27 +230,20 @@ impl Fitted for Generated {
 
     fn save(&self) -> Result<Vec<u8>> {
         let mut w = Writer::new(NAME);
-        w.u64(self.report.rows);
-        w.u64(self.report.units);
-        w.u32(self.report.epochs);
-        w.text(&self.level);
-        save_history(&self.history, &mut w);
+        self.history.save(&mut w);
         self.units.save(&mut w);
         w.u64(self.generator.sizes.latent as u64);
-        w.list(&self.moments, |w, moments| {
-            w.f32s(&moments.iter().map(|m| m.0).collect::<Vec<_>>());
-            w.f32s(&moments.iter().map(|m| m.1).collect::<Vec<_>>());
-        });
+        save_moments(&self.moments, &mut w);
         self.params.save(&mut w);
         Ok(w.finish())
     }
 
     fn report(&self) -> FitReport {
-        self.report
+        self.history.report
     }
 
     fn history(&self) -> &[Epoch] {
-        &self.history
+        &self.history.epochs
     }
 }
 

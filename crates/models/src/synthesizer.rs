@@ -108,13 +108,16 @@ impl Synthesizer {
     /// constraint, or a NOT NULL column without a category frequent enough (data); memory; cancellation.
     pub fn fit(frame: Frame, params: SynthesizeParams, options: &Options, job: &Job) -> Result<Self> {
         let model = model(&params.model)?;
+        let simd = simd_level()?.into();
         if frame.rows() == 0 {
             return Err(Error::data("the input has no rows: there is nothing to learn from"));
         }
         let (memory, rows) = (frame.memory(), frame.rows());
         // The rows in canonical order, the prepared rows, a batch of them, and the order itself.
         let _memory: Reservation = job.reserve(memory * 3 + rows * 20, "rows to learn from")?;
-        let frame = frame.gather(&frame.canonical_order());
+        let given = frame;
+        let frame = given.gather(&given.canonical_order());
+        drop(given);
         job.check()?;
         let columns: Vec<Column> = frame.columns().iter().map(Column::without_values).collect();
         let comparable = columns.iter().any(|c| c.role() != Role::Identifier);
@@ -136,7 +139,7 @@ impl Synthesizer {
         let streams = Streams::new(params.seed, "sample");
         let rows = params.rows.unwrap_or(rows as u64);
         let options = options.iter().map(|(name, value)| (name.into(), json(value))).collect();
-        let (emitted, simd) = (structure.emitted(&restore), simd_level().into());
+        let emitted = structure.emitted(&restore);
         Ok(Self { model, fitted, columns, structure, restore, emitted, copies, streams, rows, params, options, simd })
     }
 

@@ -6,9 +6,8 @@ use crate::codec::{Reader, Writer, ensure};
 use crate::latents::Latents;
 use crate::model::{Epoch, FitReport, Fitted, Model};
 use crate::nn::{
-    Activation, Adam, Block, HELD_OUT_SHARE, Learner, MAX_SECONDS, Optimiser, Params, Pool, SHARDS, Schedule, Tape,
-    Var, Weight, Workers, batch_size, epochs, gradient, learning_rate, load_history, patience, save_history,
-    simd_level, train,
+    Activation, Adam, Block, HELD_OUT_SHARE, History, Learner, MAX_SECONDS, Optimiser, Params, Pool, SHARDS, Schedule,
+    Tape, Var, Weight, Workers, batch_size, epochs, gradient, learning_rate, patience, train,
 };
 use crate::normal::Normals;
 use crate::rows::{Rows, Table};
@@ -81,7 +80,7 @@ impl Model for TabDdpm {
         let _rows = job.reserve(table.rows * table.columns.len() * 4, "encoded training rows")?;
         let (latents, tokens) = Latents::fit(&table, size("max_choices", 256), job)?;
         let is_category: Vec<bool> = table.columns.iter().map(|c| matches!(c.values, Values::Code(_))).collect();
-        let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
+        let mut history = History::of(&table);
         let units = table.units.clone();
         drop(table);
         let network = Network::new(latents, &is_category, size("steps", 100), size("hidden", 256), seed);
@@ -98,20 +97,15 @@ impl Model for TabDdpm {
             normals: Normals::new(),
             streams: Streams::new(seed, "diffusion"),
         };
-        let history = if training.network.latents.width() > 0 {
-            train(&mut training, report.rows as usize, units.as_ref(), &schedule, seed, job)?
-        } else {
-            vec![]
-        };
-        let report = FitReport { epochs: history.len() as u32, ..report };
-        Ok(Box::new(Trained { network: training.network, report, history, normals: training.normals }))
+        if training.network.latents.width() > 0 {
+            history.extend(train(&mut training, history.rows(), units.as_ref(), &schedule, seed, job)?);
+        }
+        Ok(Box::new(Trained { network: training.network, history, normals: training.normals }))
     }
 
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
         let mut r = Reader::new(bytes, NAME)?;
-        let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
-        let history = load_history(&mut r)?;
-        let _level = r.text()?;
+        let history = History::load(&mut r)?;
         let (steps, hidden) = (r.u32()? as usize, r.u32()? as usize);
         let is_category: Vec<bool> = r.list(4, Reader::u32)?.into_iter().map(|c| c == 1).collect();
         let latents = Latents::load(&mut r)?;
@@ -122,7 +116,7 @@ impl Model for TabDdpm {
         let mut network = Network::new(latents, &is_category, steps, hidden, 0);
         network.params.load(&mut r)?;
         r.finish()?;
-        Ok(Box::new(Trained { network, report, history, normals: Normals::new() }))
+        Ok(Box::new(Trained { network, history, normals: Normals::new() }))
     }
 }
 
@@ -371,8 +365,7 @@ impl Learner for Training {
 
 struct Trained {
     network: Network,
-    report: FitReport,
-    history: Vec<Epoch>,
+    history: History,
     normals: Normals,
 }
 
@@ -409,11 +402,7 @@ impl Fitted for Trained {
 
     fn save(&self) -> Result<Vec<u8>> {
         let mut w = Writer::new(NAME);
-        w.u64(self.report.rows);
-        w.u64(self.report.units);
-        w.u32(self.report.epochs);
-        save_history(&self.history, &mut w);
-        w.text(simd_level());
+        self.history.save(&mut w);
         w.u32(self.network.steps as u32);
         w.u32(self.network.hidden as u32);
         w.list(&self.network.is_category, |w, c| w.u32(u32::from(*c)));
@@ -423,11 +412,11 @@ impl Fitted for Trained {
     }
 
     fn report(&self) -> FitReport {
-        self.report
+        self.history.report
     }
 
     fn history(&self) -> &[Epoch] {
-        &self.history
+        &self.history.epochs
     }
 }
 

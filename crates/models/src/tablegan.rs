@@ -11,14 +11,14 @@ use lookalike_core::{
 use crate::codec::{Reader, Writer, ensure};
 use crate::model::{Epoch, FitReport, Fitted, Model};
 use crate::nn::{
-    MAX_SECONDS, Params, Pool, SHARDS, Schedule, Tape, batch_size, epochs, learning_rate, load_history, save_history,
-    simd_level, train,
+    History, MAX_SECONDS, Moments, Params, Pool, SHARDS, Schedule, Tape, batch_size, epochs, learning_rate,
+    load_moments, save_moments, train,
 };
 use crate::normal::Normals;
 use crate::rows::{Rows, Table};
 use cells::Cells;
 use learner::{Losses, Players};
-use networks::{Generator, Moments, Shape};
+use networks::{Generator, Shape};
 
 /// TableGAN: a record is a square image of one number a column, made and judged by convolutions (DCGAN).
 ///
@@ -102,42 +102,31 @@ impl Model for TableGan {
         let delta = |name| options.float(name).unwrap_or(0.0);
         let losses = Losses { deltas: [delta("delta_mean"), delta("delta_sd")], target };
         let mut players = Players::new(&images, shape, losses, &schedule, seed);
-        let history = match cells.len() {
-            // Without columns there is nothing to learn.
-            0 => vec![],
-            _ => train(&mut players, table.rows, table.units.as_ref(), &schedule, seed, job)?,
-        };
+        let mut history = History::of(&table);
+        // Without columns there is nothing to learn.
+        if cells.len() > 0 {
+            history.extend(train(&mut players, table.rows, table.units.as_ref(), &schedule, seed, job)?);
+        }
         let (generator, params, moments) = players.finish(seed);
-        let (rows, units) = (table.rows as u64, table.unit_count() as u64);
-        let report = FitReport { rows, units, epochs: history.len() as u32 };
-        let level = simd_level().to_string();
         let normals = Normals::new();
-        Ok(Box::new(Generated { report, history, level, cells, generator, params, moments, normals }))
+        Ok(Box::new(Generated { history, cells, generator, params, moments, normals }))
     }
 
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
         let mut r = Reader::new(bytes, NAME)?;
-        let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
-        let level = r.list(4, |r| Ok(char::from_u32(r.u32()?).unwrap_or_default()))?.into_iter().collect();
-        let history = load_history(&mut r)?;
+        let history = History::load(&mut r)?;
         let cells = Cells::load(&mut r)?;
         let channels = r.u64()? as usize;
-        let moments: Vec<[Vec<f32>; 2]> = r.list(16, |r| Ok([r.f32s()?, r.f32s()?]))?;
-        // The weights first, so that no network is built that they do not fill.
-        let weights = r.f32s()?;
-        r.finish()?;
         ensure((1..=MOST_CHANNELS).contains(&channels))?;
         let shape = Shape::of(cells.len(), channels, NOISE);
-        ensure(shape.weights() == Some(weights.len()) && weights.iter().all(|w| w.is_finite()))?;
+        let weights = Params::load_values(&mut r, shape.weights())?;
         let mut params = Params::new();
         let generator = Generator::new(&mut params, shape, &mut Streams::new(0, "weights").block(0));
         params.values = weights;
-        ensure(moments.iter().flatten().flatten().all(|m| m.is_finite()))?;
-        ensure(moments.iter().all(|[m, v]| m.len() == v.len() && v.iter().all(|v| *v >= 0.0)))?;
-        ensure(generator.units().into_iter().eq(moments.iter().map(|[m, _]| m.len())))?;
-        let moments = moments.into_iter().map(|[m, v]| m.into_iter().zip(v).collect()).collect();
+        let moments = load_moments(&mut r, generator.units())?;
+        r.finish()?;
         let normals = Normals::new();
-        Ok(Box::new(Generated { report, history, level, cells, generator, params, moments, normals }))
+        Ok(Box::new(Generated { history, cells, generator, params, moments, normals }))
     }
 }
 
@@ -166,10 +155,7 @@ fn memory(shape: Shape, rows: usize, batch: usize) -> usize {
 
 /// A trained generator and what its images mean.
 struct Generated {
-    report: FitReport,
-    history: Vec<Epoch>,
-    /// SIMD level of the training.
-    level: String,
+    history: History,
     cells: Cells,
     generator: Generator,
     params: Params,
@@ -193,26 +179,19 @@ impl Fitted for Generated {
 
     fn save(&self) -> Result<Vec<u8>> {
         let mut w = Writer::new(NAME);
-        w.u64(self.report.rows);
-        w.u64(self.report.units);
-        w.u32(self.report.epochs);
-        w.list(self.level.as_bytes(), |w, b| w.u32(u32::from(*b)));
-        save_history(&self.history, &mut w);
+        self.history.save(&mut w);
         self.cells.save(&mut w);
         w.u64(self.generator.shape().channels as u64);
-        w.list(&self.moments, |w, moments| {
-            w.f32s(&moments.iter().map(|m| m.0).collect::<Vec<_>>());
-            w.f32s(&moments.iter().map(|m| m.1).collect::<Vec<_>>());
-        });
         self.params.save(&mut w);
+        save_moments(&self.moments, &mut w);
         Ok(w.finish())
     }
 
     fn report(&self) -> FitReport {
-        self.report
+        self.history.report
     }
 
     fn history(&self) -> &[Epoch] {
-        &self.history
+        &self.history.epochs
     }
 }

@@ -7,9 +7,9 @@ mod sampler;
 
 use lookalike_core::{Default, Error, Job, Options, ParamKind, ParamSpec, Result, Streams};
 
-use crate::model::{FitReport, Fitted, Model};
+use crate::model::{Fitted, Model};
 use crate::nn::{
-    HELD_OUT_SHARE, MAX_SECONDS, Params, Schedule, batch_size, epochs, learning_rate, patience, simd_level, train,
+    HELD_OUT_SHARE, History, MAX_SECONDS, Params, Schedule, batch_size, epochs, learning_rate, patience, train,
 };
 use crate::rows::{Rows, Table};
 use crate::tokens::Tokens;
@@ -140,8 +140,7 @@ impl Model for Transformer {
             matrix.iter_mut().skip(i).step_by(columns.len()).zip(&found[c]).for_each(|(m, t)| *m = *t as u16);
         }
         drop(found);
-        let (row_count, units) = (table.rows as u64, table.unit_count() as u64);
-        let units_of = table.units.clone();
+        let (mut history, units) = (History::of(&table), table.units.clone());
         let is_number: Vec<bool> = columns.iter().map(|&c| table.columns[c].values.numbers().is_some()).collect();
         drop(table);
 
@@ -167,14 +166,13 @@ impl Model for Transformer {
             let total = counts.iter().sum::<u64>() as f64;
             params.get_mut(head.1).iter_mut().zip(counts).for_each(|(b, &n)| *b = libm::log(n as f64 / total) as f32);
         }
-        let mut history = vec![];
         if !columns.is_empty() {
             let rows = learner::Rows { columns: columns.len(), tokens: matrix };
             let how = [float("learning_rate"), float("weight_decay"), float("dropout"), float("any_order")];
             let mut schedule = Schedule::of(options);
-            schedule.batch_size = schedule.batch_size.min((row_count as usize / STEPS).max(FEWEST));
+            schedule.batch_size = schedule.batch_size.min((history.rows() / STEPS).max(FEWEST));
             let mut training = Training::new(&network, params, &rows, how, seed);
-            history = train(&mut training, row_count as usize, units_of.as_ref(), &schedule, seed, job)?;
+            history.extend(train(&mut training, history.rows(), units.as_ref(), &schedule, seed, job)?);
             params = training.params;
             calibrate(
                 &network,
@@ -184,8 +182,7 @@ impl Model for Transformer {
                 job,
             )?;
         }
-        let report = FitReport { rows: row_count, units, epochs: history.len() as u32 };
-        Ok(Box::new(Autoregressive { report, history, level: simd_level().into(), tokens, columns, network, params }))
+        Ok(Box::new(Autoregressive { history, tokens, columns, network, params }))
     }
 
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {

@@ -9,14 +9,13 @@ use crate::codec::{Reader, Writer, ensure};
 use crate::modal::{Compact, Modal};
 use crate::model::{Epoch, FitReport, Fitted, Model};
 use crate::nn::{
-    Activation, Adam, HELD_OUT_SHARE, Learner, MAX_SECONDS, Optimiser, Params, Pool, SHARDS, Schedule, Tape, Var,
-    Weight, Workers, batch_size, epochs, gradient, learning_rate, load_history, patience, save_history, simd_level,
-    train,
+    Activation, Adam, HELD_OUT_SHARE, History, Learner, MAX_SECONDS, Optimiser, Params, Pool, SHARDS, Schedule, Tape,
+    Var, Weight, Workers, batch_size, epochs, gradient, learning_rate, patience, train,
 };
 use crate::normal::Normals;
 use crate::rows::{Rows, Table};
 use crate::vae::output::{Batch, Output, empty};
-use crate::vae::{HIDDEN, MAX_CHOICES, MODES};
+use crate::vae::{MAX_CHOICES, MODES, hidden};
 use codebook::Codebook;
 use prior::{Prior, PriorTraining};
 
@@ -83,7 +82,7 @@ impl Model for VqVae {
             SLOTS,
             CODES,
             CODE_WIDTH,
-            HIDDEN,
+            hidden(128),
             MODES,
             MAX_CHOICES,
         ];
@@ -101,19 +100,19 @@ impl Model for VqVae {
         let hidden = size("hidden", 128);
         let prior = Prior::new(book.slots, book.codes, hidden, seed);
         let network = Network::new(modal, book, hidden, seed);
-        let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
+        let history = History::of(&table);
         let units = table.units.clone();
         drop(table);
         let weights = network.params.len().max(prior.params.len());
         let _weights = job.reserve(weights * 4 * (5 + SHARDS), "the weights of a network")?;
-        let mut fitted = Trained { network, prior, report, history: vec![], normals: Normals::new() };
+        let mut fitted = Trained { network, prior, history, normals: Normals::new() };
         if fitted.network.output.width() == 0 {
             return Ok(Box::new(fitted));
         }
         // Three parts of the time for the codes, one for their prior.
         let schedule = Schedule::of(options);
         let share = |part: f64| Schedule { max_seconds: schedule.max_seconds.map(|s| s * part), ..schedule.clone() };
-        let rows = report.rows as usize;
+        let rows = fitted.history.rows();
         let mut coder = Training {
             network: fitted.network,
             compact,
@@ -123,7 +122,7 @@ impl Model for VqVae {
             gradient: vec![],
             streams: Streams::new(seed, "vq_vae codes"),
         };
-        fitted.history = train(&mut coder, rows, units.as_ref(), &share(0.75), seed, job)?;
+        fitted.history.extend(train(&mut coder, rows, units.as_ref(), &share(0.75), seed, job)?);
         let codes = coder.codes(rows, job)?;
         fitted.network = coder.network;
         let mut learner = PriorTraining {
@@ -136,15 +135,12 @@ impl Model for VqVae {
         };
         fitted.history.extend(train(&mut learner, rows, units.as_ref(), &share(0.25), seed, job)?);
         fitted.prior = learner.prior;
-        fitted.report.epochs = fitted.history.len() as u32;
         Ok(Box::new(fitted))
     }
 
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
         let mut r = Reader::new(bytes, NAME)?;
-        let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
-        let history = load_history(&mut r)?;
-        let _level = r.text()?;
+        let history = History::load(&mut r)?;
         let hidden = r.u32()? as usize;
         let book = Codebook::load(&mut r)?;
         let modal = Modal::load(&mut r)?;
@@ -159,7 +155,7 @@ impl Model for VqVae {
         let mut prior = Prior::new(slots, codes, hidden, 0);
         prior.params.load(&mut r)?;
         r.finish()?;
-        Ok(Box::new(Trained { network, prior, report, history, normals: Normals::new() }))
+        Ok(Box::new(Trained { network, prior, history, normals: Normals::new() }))
     }
 }
 
@@ -306,8 +302,7 @@ impl Learner for Training {
 struct Trained {
     network: Network,
     prior: Prior,
-    report: FitReport,
-    history: Vec<Epoch>,
+    history: History,
     normals: Normals,
 }
 
@@ -331,11 +326,7 @@ impl Fitted for Trained {
 
     fn save(&self) -> Result<Vec<u8>> {
         let mut w = Writer::new(NAME);
-        w.u64(self.report.rows);
-        w.u64(self.report.units);
-        w.u32(self.report.epochs);
-        save_history(&self.history, &mut w);
-        w.text(simd_level());
+        self.history.save(&mut w);
         w.u32(self.network.hidden as u32);
         self.network.book.save(&mut w);
         self.network.modal.save(&mut w);
@@ -345,10 +336,10 @@ impl Fitted for Trained {
     }
 
     fn report(&self) -> FitReport {
-        self.report
+        self.history.report
     }
 
     fn history(&self) -> &[Epoch] {
-        &self.history
+        &self.history.epochs
     }
 }

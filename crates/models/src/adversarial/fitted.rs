@@ -3,20 +3,17 @@
 use lookalike_core::{Result, Stream, Values};
 
 use super::layout::{Layout, Place};
-use super::networks::{Generator, Moments, Sizes};
+use super::networks::{Generator, Sizes};
 use crate::codec::{Reader, Writer, ensure};
 use crate::modal::{Compact, Encoded, Modal, Span, Track};
 use crate::model::{Epoch, FitReport, Fitted};
-use crate::nn::{Mat, Params, Pool, Tape, gumbel, load_history, save_history};
+use crate::nn::{History, Mat, Moments, Params, Pool, Tape, gumbel, load_moments, save_moments};
 use crate::normal::Normals;
 
 /// A generator and what its rows mean. The critic, which has looked at training rows, is not kept.
 pub(super) struct Generated {
     name: &'static str,
-    report: FitReport,
-    history: Vec<Epoch>,
-    /// SIMD level of the training.
-    level: String,
+    history: History,
     modal: Modal,
     layout: Layout,
     generator: Generator,
@@ -29,12 +26,9 @@ pub(super) struct Generated {
 const CHUNK: usize = 1024;
 
 impl Generated {
-    #[allow(clippy::too_many_arguments)]
     pub fn new(
         name: &'static str,
-        report: FitReport,
-        history: Vec<Epoch>,
-        level: String,
+        history: History,
         modal: Modal,
         layout: Layout,
         generator: Generator,
@@ -42,7 +36,7 @@ impl Generated {
         moments: Vec<Moments<f32>>,
     ) -> Self {
         let normals = Normals::new();
-        Self { name, report, history, level, modal, layout, generator, params, moments, normals }
+        Self { name, history, modal, layout, generator, params, moments, normals }
     }
 
     /// Logits of new rows that were asked for the given places.
@@ -109,30 +103,23 @@ impl Fitted for Generated {
 
     fn save(&self) -> Result<Vec<u8>> {
         let mut w = Writer::new(self.name);
-        w.u64(self.report.rows);
-        w.u64(self.report.units);
-        w.u32(self.report.epochs);
-        w.list(self.level.as_bytes(), |w, b| w.u32(u32::from(*b)));
-        save_history(&self.history, &mut w);
+        self.history.save(&mut w);
         self.modal.save(&mut w);
         let sizes = self.generator.sizes();
         w.u32(u32::from(sizes.condition > 0));
         w.u64(sizes.noise as u64);
         w.u64(sizes.hidden as u64);
-        for moments in &self.moments {
-            w.f32s(&moments.iter().map(|m| m.0).collect::<Vec<_>>());
-            w.f32s(&moments.iter().map(|m| m.1).collect::<Vec<_>>());
-        }
+        save_moments(&self.moments, &mut w);
         self.params.save(&mut w);
         Ok(w.finish())
     }
 
     fn report(&self) -> FitReport {
-        self.report
+        self.history.report
     }
 
     fn history(&self) -> &[Epoch] {
-        &self.history
+        &self.history.epochs
     }
 }
 
@@ -180,9 +167,7 @@ impl Wanted {
 /// Reads what [`Fitted::save`] of such a model wrote.
 pub(crate) fn load(name: &'static str, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
     let mut r = Reader::new(bytes, name)?;
-    let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
-    let level = r.list(4, |r| Ok(char::from_u32(r.u32()?).unwrap_or_default()))?.into_iter().collect();
-    let history = load_history(&mut r)?;
+    let history = History::load(&mut r)?;
     let modal = Modal::load(&mut r)?;
     let conditional = r.u32()?;
     ensure(conditional <= 1)?;
@@ -190,19 +175,11 @@ pub(crate) fn load(name: &'static str, bytes: &[u8]) -> Result<Box<dyn Fitted>> 
     let (noise, hidden) = (r.u64()? as usize, r.u64()? as usize);
     ensure(noise > 0 && hidden > 0)?;
     let sizes = Sizes { noise, condition: layout.condition_width, hidden, width: layout.width };
-    let mut moments = vec![];
-    for _ in 0..2 {
-        let (means, variances) = (r.f32s()?, r.f32s()?);
-        ensure(means.len() == hidden && variances.len() == hidden && means.iter().all(|m| m.is_finite()))?;
-        ensure(variances.iter().all(|v| v.is_finite() && *v >= 0.0))?;
-        moments.push(means.into_iter().zip(variances).collect());
-    }
-    // The weights first, so that no network is built that they do not fill.
-    let weights = r.f32s()?;
+    let moments = load_moments(&mut r, [hidden; 2])?;
+    let weights = Params::load_values(&mut r, sizes.weights())?;
     r.finish()?;
-    ensure(sizes.weights() == Some(weights.len()) && weights.iter().all(|w| w.is_finite()))?;
     let mut params = Params::new();
     let generator = Generator::new(&mut params, sizes, &mut lookalike_core::Streams::new(0, "weights").block(0));
     params.values = weights;
-    Ok(Box::new(Generated::new(name, report, history, level, modal, layout, generator, params, moments)))
+    Ok(Box::new(Generated::new(name, history, modal, layout, generator, params, moments)))
 }

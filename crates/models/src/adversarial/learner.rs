@@ -6,12 +6,12 @@ use lookalike_core::{Result, Stream, Streams};
 use rand::{RngCore, SeedableRng};
 
 use super::layout::{Layout, Packed, Place, Sampler};
-use super::networks::{Critic, Generator, Moments, Pass, Sizes};
+use super::networks::{Critic, Generator, Pass, Sizes};
 use super::{Game, Settings};
 use crate::modal::Compact;
 use crate::nn::{
-    Activation, Adam, Learner, Optimiser, Params, Pool, Real, RmsProp, Tape, Var, Workers, gradient_within, gumbel,
-    shuffle,
+    Activation, Adam, Learner, Moments, Optimiser, Params, Pool, Real, RmsProp, Tape, Var, Workers, gradient_within,
+    gumbel, shuffle,
 };
 use crate::normal::Normals;
 

@@ -2,7 +2,7 @@
 
 use lookalike_core::Stream;
 
-use crate::nn::{Activation, Params, Real, Tape, Var, Weight};
+use crate::nn::{Activation, Moments, Params, Real, Tape, Var, Weight};
 
 /// A generator of dense rows: two layers with batch normalisation, each beside its own input (residual layers of CTGAN), then
 /// one logit a place. What enters is noise and the conditional vector.
@@ -28,9 +28,6 @@ pub(super) struct Sizes {
     pub hidden: usize,
     pub width: usize,
 }
-
-/// Means and variances of a layer's units.
-pub(super) type Moments<T> = Vec<(T, T)>;
 
 impl Sizes {
     /// Weights of a generator of these sizes; `None` when no computer has so many.

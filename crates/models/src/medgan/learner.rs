@@ -5,9 +5,11 @@ use std::ops::Range;
 use lookalike_core::{Result, Streams};
 
 use super::Settings;
-use super::networks::{Discriminator, Encoder, Generator, Moments, Sizes, activate};
+use super::networks::{Discriminator, Encoder, Generator, Sizes, activate};
 use super::units::Units;
-use crate::nn::{Adam, Learner, Optimiser, Params, Pool, SHARDS, Sparse, Tape, Var, Weight, Workers, gradient};
+use crate::nn::{
+    Adam, Learner, Moments, Optimiser, Params, Pool, SHARDS, Sparse, Tape, Var, Weight, Workers, gradient,
+};
 use crate::normal::Normals;
 
 /// All networks.

@@ -3,7 +3,7 @@
 use lookalike_core::Stream;
 
 use super::units::Units;
-use crate::nn::{Activation, Params, Real, Sparse, Tape, Var, Weight};
+use crate::nn::{Activation, Moments, Params, Real, Sparse, Tape, Var, Weight};
 
 /// Sizes of what is kept: the generator and the decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,9 +13,6 @@ pub(super) struct Sizes {
     /// Units of a record.
     pub width: usize,
 }
-
-/// Means and variances of a layer's units.
-pub(super) type Moments<T> = Vec<(T, T)>;
 
 /// Layers of the generator (Choi et al. 2017, section 3.5: 128, 128).
 pub(super) const LAYERS: usize = 2;

@@ -1,6 +1,7 @@
 //! Layers that are matrix products.
 
 use super::real::wide;
+use super::simd::multiply;
 use super::tape::{Mat, Sweep, add};
 use super::{Real, Tape, Var, Weight};
 
@@ -64,30 +65,9 @@ pub(crate) fn product<T: Real>(
     }
     let (a_row, a_col) = if a_transposed { (1, m) } else { (k, 1) };
     let (b_row, b_col) = if b_transposed { (1, k) } else { (n, 1) };
+    let (a, b) = ((a.as_ptr(), a_col as isize, a_row as isize), (b.as_ptr(), b_col as isize, b_row as isize));
     // SAFETY: the three slices hold what the strides reach, as asserted above, and `c` is borrowed alone.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.as_mut_ptr(),
-            1,
-            n as isize,
-            accumulate,
-            a.as_ptr(),
-            a_col as isize,
-            a_row as isize,
-            b.as_ptr(),
-            b_col as isize,
-            b_row as isize,
-            T::ONE,
-            T::ONE,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
+    unsafe { multiply([m, n, k], (c.as_mut_ptr(), 1, n as isize), a, b, accumulate) };
 }
 
 /// Adds the sums of the columns of `g`.

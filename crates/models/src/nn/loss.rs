@@ -21,25 +21,47 @@ pub(super) fn softmax<T: Real>(logits: &mut [T]) -> T {
     top + sum.ln()
 }
 
-/// Turns logits into what probabilities are in proportion to, the largest 1; returns the largest logit and the sum. Sixteen
-/// maxima and sums side by side: the order is fixed, and vector units can follow it.
+/// Turns logits into what probabilities are in proportion to, the largest 1; returns the largest logit and the sum.
 pub(crate) fn exponentials<T: Real>(logits: &mut [T]) -> (T, T) {
     wide(|| {
-        let (chunks, rest) = logits.as_chunks_mut::<16>();
-        let mut top = rest.iter().copied().reduce(|a, b| a.at_least(b)).unwrap_or(T::of(-1e38));
-        let mut tops = [top; 16];
-        chunks.iter().for_each(|x| tops.iter_mut().zip(x).for_each(|(t, x)| *t = t.at_least(*x)));
-        tops.into_iter().for_each(|t| top = top.at_least(t));
-        let mut sums = [T::ZERO; 16];
-        for x in chunks {
-            for (x, sum) in x.iter_mut().zip(&mut sums) {
-                *x = (*x - top).exp();
-                *sum += *x;
-            }
-        }
-        rest.iter_mut().for_each(|x| *x = (*x - top).exp());
-        (top, sums.into_iter().sum::<T>() + rest.iter().copied().sum::<T>())
+        let top = largest(logits);
+        logits.iter_mut().for_each(|x| *x = (*x - top).exp());
+        (top, total(logits))
     })
+}
+
+/// The largest, by sixteen maxima side by side that vector units can follow.
+#[inline(always)]
+fn largest<T: Real>(x: &[T]) -> T {
+    let (chunks, rest) = x.as_chunks::<16>();
+    let mut top = rest.iter().copied().reduce(|a, b| a.at_least(b)).unwrap_or(T::of(-1e38));
+    if let Some((first, others)) = chunks.split_first() {
+        let mut tops = *first;
+        others.iter().for_each(|x| tops.iter_mut().zip(x).for_each(|(t, x)| *t = t.at_least(*x)));
+        tops.into_iter().for_each(|t| top = top.at_least(t));
+    }
+    top
+}
+
+/// The sum, by sixteen sums side by side: the order is fixed at any width of vectors.
+#[inline(always)]
+fn total<T: Real>(x: &[T]) -> T {
+    let (chunks, rest) = x.as_chunks::<16>();
+    let rest = rest.iter().copied().sum::<T>();
+    let Some((first, others)) = chunks.split_first() else { return rest };
+    let mut sums = *first;
+    others.iter().for_each(|x| sums.iter_mut().zip(x).for_each(|(s, x)| *s += *x));
+    sums.into_iter().sum::<T>() + rest
+}
+
+/// Takes from the logits of each block the largest of them, so that their exponentials neither overflow nor all vanish.
+#[inline(always)]
+fn lower<T: Real>(row: &mut [T], blocks: &[Block]) {
+    for b in blocks {
+        let logits = &mut row[b.start..b.start + b.size];
+        let top = largest(logits);
+        logits.iter_mut().for_each(|x| *x -= top);
+    }
 }
 
 /// Standard Gumbel noise, -ln(-ln u) of uniforms of 23 bits: logits with it added have their largest where a draw from their softmax
@@ -112,16 +134,12 @@ impl<T: Real> Tape<'_, T> {
                 y.data.chunks_exact_mut(cols).zip(input.chunks_exact(cols)).zip(noise.chunks_exact(cols))
             {
                 y.iter_mut().zip(x.iter().zip(noise)).for_each(|(y, (x, n))| *y = (*x + *n) * sharpness);
-                for b in &blocks {
-                    let logits = &mut y[b.start..b.start + b.size];
-                    let top = logits.iter().copied().reduce(|a, b| a.at_least(b)).unwrap_or(T::ZERO);
-                    logits.iter_mut().for_each(|y| *y -= top);
-                }
+                lower(y, &blocks);
                 outside.iter().for_each(|&c| y[c] = x[c] + x[c]);
                 y.iter_mut().for_each(|y| *y = y.exp());
                 for b in &blocks {
                     let p = &mut y[b.start..b.start + b.size];
-                    let scale = T::ONE / p.iter().copied().sum::<T>();
+                    let scale = T::ONE / total(p);
                     p.iter_mut().for_each(|p| *p *= scale);
                 }
                 outside.iter().for_each(|&c| y[c] = T::ONE - T::of(2.0) / (y[c] + T::ONE));
@@ -148,36 +166,48 @@ impl<T: Real> Tape<'_, T> {
     /// from the start of block b; `u32::MAX` leaves a block out of a row.
     pub fn cross_entropy(&mut self, x: Var, blocks: Vec<Block>, targets: Vec<u32>) -> Var {
         let (rows, cols) = (self.value(x).rows, self.value(x).cols);
+        let mut y = self.zeros(rows, 1);
+        if blocks.is_empty() {
+            return self.push(y, false, |_, _| {});
+        }
+        let outside = outside(&blocks, cols);
         let mut p = self.dirty(rows, cols);
         p.data.copy_from_slice(&self.value(x).data);
-        let mut y = self.zeros(rows, 1);
-        for (r, row) in p.data.chunks_exact_mut(cols.max(1)).enumerate() {
-            for (b, &target) in blocks.iter().zip(&targets[r * blocks.len()..]) {
-                if target != u32::MAX {
-                    let logits = &mut row[b.start..b.start + b.size];
-                    let logit = logits[target as usize];
-                    y.data[r] += softmax(logits) - logit;
+        // Exponentials of whole rows at once: most blocks are shorter than a vector.
+        wide(|| {
+            let rows = p.data.chunks_exact_mut(cols).zip(targets.chunks_exact(blocks.len()));
+            for ((row, targets), y) in rows.zip(&mut y.data) {
+                lower(row, &blocks);
+                let asked = || blocks.iter().zip(targets).filter(|(_, target)| **target != u32::MAX);
+                asked().for_each(|(b, target)| *y -= row[b.start + *target as usize]);
+                row.iter_mut().for_each(|x| *x = x.exp());
+                for (b, target) in blocks.iter().zip(targets) {
+                    let p = &mut row[b.start..b.start + b.size];
+                    if *target == u32::MAX {
+                        p.fill(T::ZERO);
+                        continue;
+                    }
+                    let sum = total(p);
+                    *y += sum.ln();
+                    let scale = T::ONE / sum;
+                    p.iter_mut().for_each(|p| *p *= scale);
                 }
+                outside.iter().for_each(|&c| row[c] = T::ZERO);
             }
-        }
+        });
         // The probabilities become the gradient in place.
         let needed = self.needs(x);
         self.push(y, needed, move |g, sweep| {
-            let mut gx = sweep.zeros(rows, cols);
-            for r in 0..rows {
-                for (b, &target) in blocks.iter().zip(&targets[r * blocks.len()..]) {
-                    if target != u32::MAX {
-                        let (p, gx) =
-                            (&p.row(r)[b.start..b.start + b.size], &mut gx.data[r * cols + b.start..][..b.size]);
-                        let g = g.data[r];
-                        wide(|| gx.iter_mut().zip(p).for_each(|(gx, p)| *gx = g * *p));
-                        gx[target as usize] -= g;
-                    }
+            wide(|| {
+                let rows = p.data.chunks_exact_mut(cols).zip(targets.chunks_exact(blocks.len()));
+                for ((row, targets), &g) in rows.zip(&g.data) {
+                    row.iter_mut().for_each(|p| *p *= g);
+                    let asked = blocks.iter().zip(targets).filter(|(_, target)| **target != u32::MAX);
+                    asked.for_each(|(b, target)| row[b.start + *target as usize] -= g);
                 }
-            }
+            });
             sweep.give(g);
-            sweep.give(p);
-            sweep.add(x, gx);
+            sweep.add(x, p);
         })
     }
 }

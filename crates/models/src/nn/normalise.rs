@@ -1,8 +1,32 @@
 //! Normalisation over a row's columns and over a batch's rows.
 
+use lookalike_core::Result;
+
 use super::real::wide;
 use super::tape::Mat;
 use super::{Real, Tape, Var, Weight};
+use crate::codec::{Reader, Writer, ensure};
+
+/// Means and variances of a layer's units: what batch normalisation is fixed to after training.
+pub(crate) type Moments<T> = Vec<(T, T)>;
+
+/// Writes the moments of layers, for [`load_moments`].
+pub(crate) fn save_moments(layers: &[Moments<f32>], w: &mut Writer) {
+    w.list(layers, |w, moments| {
+        w.f32s(&moments.iter().map(|m| m.0).collect::<Vec<_>>());
+        w.f32s(&moments.iter().map(|m| m.1).collect::<Vec<_>>());
+    });
+}
+
+/// Reads the moments of layers of so many units.
+pub(crate) fn load_moments(r: &mut Reader, units: impl IntoIterator<Item = usize>) -> Result<Vec<Moments<f32>>> {
+    let layers = r.list(16, |r| Ok([r.f32s()?, r.f32s()?]))?;
+    ensure(units.into_iter().eq(layers.iter().map(|[means, _]| means.len())))?;
+    ensure(layers.iter().all(|[means, variances]| means.len() == variances.len()))?;
+    ensure(layers.iter().flatten().flatten().all(|m| m.is_finite()))?;
+    ensure(layers.iter().all(|[_, variances]| variances.iter().all(|v| *v >= 0.0)))?;
+    Ok(layers.into_iter().map(|[means, variances]| means.into_iter().zip(variances).collect()).collect())
+}
 
 impl<T: Real> Tape<'_, T> {
     /// Layer normalisation (Ba, Kiros & Hinton 2016): each row to mean 0 and variance 1, then gain (1 x cols) and shift.
@@ -22,7 +46,7 @@ impl<T: Real> Tape<'_, T> {
 
     /// Batch normalisation (Ioffe & Szegedy 2015): each column of these rows to mean 0 and variance 1, then gain and shift. The
     /// rows are those of one shard. Also returns the columns' means and variances, for the running ones that sampling uses.
-    pub fn batch_norm(&mut self, x: Var, gain: Weight, shift: Weight) -> (Var, Vec<(T, T)>) {
+    pub fn batch_norm(&mut self, x: Var, gain: Weight, shift: Weight) -> (Var, Moments<T>) {
         let (rows, cols) = (self.value(x).rows, self.value(x).cols);
         let mut centred = self.dirty(rows, cols);
         let input = &self.value(x).data;

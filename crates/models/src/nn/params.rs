@@ -84,9 +84,15 @@ impl Params<f32> {
 
     /// Puts saved weights into a network of the same layout (built anew from its sizes).
     pub fn load(&mut self, r: &mut Reader) -> Result<()> {
-        let values = r.f32s()?;
-        ensure(values.len() == self.values.len() && values.iter().all(|v| v.is_finite()))?;
-        self.values = values;
+        self.values = Self::load_values(r, Some(self.values.len()))?;
         Ok(())
+    }
+
+    /// Saved weights of a network that has so many (`None` when no computer has so many): for networks that are built only once
+    /// it is known that the weights fill them.
+    pub fn load_values(r: &mut Reader, count: Option<usize>) -> Result<Vec<f32>> {
+        let values = r.f32s()?;
+        ensure(count == Some(values.len()) && values.iter().all(|v| v.is_finite()))?;
+        Ok(values)
     }
 }

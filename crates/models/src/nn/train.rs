@@ -6,7 +6,6 @@ use lookalike_core::{
     Default, Error, Job, Options, ParamKind, ParamSpec, Result, Stream, Streams, Training, Units, below,
 };
 
-use crate::codec::{Reader, Writer};
 use crate::model::Epoch;
 
 /// A model in training.
@@ -111,19 +110,6 @@ impl Schedule {
             max_seconds: options.float("max_seconds"),
         }
     }
-}
-
-/// Writes what [`load_history`] reads: losses, not times, so that equal trainings are equal bytes.
-pub(crate) fn save_history(history: &[Epoch], w: &mut Writer) {
-    w.list(history, |w, e| {
-        w.f64(e.loss);
-        w.f64(e.held_out);
-    });
-}
-
-/// Reads the history of a saved model.
-pub(crate) fn load_history(r: &mut Reader) -> Result<Vec<Epoch>> {
-    r.list(16, |r| Ok(Epoch { loss: r.f64()?, held_out: r.f64()?, seconds: f64::NAN }))
 }
 
 /// Rows that are shuffled together: batches reach over so many consecutive rows, wherever these are kept. Rows come in

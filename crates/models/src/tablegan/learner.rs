@@ -2,8 +2,8 @@
 
 use lookalike_core::{Result, Streams};
 
-use super::networks::{Generator, Moments, Reader, Shape};
-use crate::nn::{Adam, Learner, Optimiser, Params, Pool, SHARDS, Schedule, Tape, Var, Workers, gradient};
+use super::networks::{Generator, Reader, Shape};
+use crate::nn::{Adam, Learner, Moments, Optimiser, Params, Pool, SHARDS, Schedule, Tape, Var, Workers, gradient};
 use crate::normal::Normals;
 
 /// What the losses are made of.

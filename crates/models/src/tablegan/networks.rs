@@ -2,7 +2,7 @@
 
 use lookalike_core::Stream;
 
-use crate::nn::{Activation, Image, Params, Real, Tape, Var, Weight};
+use crate::nn::{Activation, Image, Moments, Params, Real, Tape, Var, Weight};
 
 /// Sizes of the networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,9 +13,6 @@ pub(super) struct Shape {
     pub channels: usize,
     pub noise: usize,
 }
-
-/// Means and variances of a layer's units.
-pub(super) type Moments<T> = Vec<(T, T)>;
 
 impl Shape {
     /// Of the smallest square that holds so many cells.

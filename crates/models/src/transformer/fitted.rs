@@ -7,17 +7,14 @@ use super::NAME;
 use super::learner::losses;
 use super::network::{Batch, Network, Shape};
 use super::sampler::Sampler;
-use crate::codec::{Reader, Writer, ensure, inconsistent};
+use crate::codec::{Reader, Writer, ensure};
 use crate::model::{Epoch, FitReport, Fitted};
-use crate::nn::{Params, load_history, save_history};
+use crate::nn::{History, Params};
 use crate::tokens::{Tokens, UNKNOWN};
 
 /// The fitted model.
 pub(super) struct Autoregressive {
-    pub report: FitReport,
-    pub history: Vec<Epoch>,
-    /// Vector instructions that it was trained with, see [`crate::nn::simd_level`].
-    pub level: String,
+    pub history: History,
     pub tokens: Tokens,
     /// The columns that the network knows, see [`active`].
     pub columns: Vec<usize>,
@@ -36,9 +33,7 @@ const CHUNK: usize = 256;
 impl Autoregressive {
     pub fn load(bytes: &[u8]) -> Result<Self> {
         let mut r = Reader::new(bytes, NAME)?;
-        let report = FitReport { rows: r.u64()?, units: r.u64()?, epochs: r.u32()? };
-        let history = load_history(&mut r)?;
-        let level = r.list(4, |r| char::from_u32(r.u32()?).ok_or_else(inconsistent))?.into_iter().collect();
+        let history = History::load(&mut r)?;
         let tokens = Tokens::load(&mut r)?;
         let columns = active(&tokens);
         let mut size = || r.u32().map(|n| n as usize);
@@ -51,7 +46,7 @@ impl Autoregressive {
         ensure(shape.weights() == values.len() as u128 && values.iter().all(|v| v.is_finite()))?;
         let (network, mut params) = Network::new(shape, &mut Streams::new(0, "weights").block(0));
         params.values = values;
-        Ok(Self { report, history, level, tokens, columns, network, params })
+        Ok(Self { history, tokens, columns, network, params })
     }
 
     /// Rows with the given columns (places in `columns`, ascending, and their tokens) before the others.
@@ -113,11 +108,7 @@ impl Fitted for Autoregressive {
 
     fn save(&self) -> Result<Vec<u8>> {
         let mut w = Writer::new(NAME);
-        w.u64(self.report.rows);
-        w.u64(self.report.units);
-        w.u32(self.report.epochs);
-        save_history(&self.history, &mut w);
-        w.list(&self.level.chars().collect::<Vec<_>>(), |w, c| w.u32(u32::from(*c)));
+        self.history.save(&mut w);
         self.tokens.save(&mut w);
         let Shape { width, layers, heads, hidden, .. } = self.network.shape;
         [width, layers, heads, hidden].into_iter().for_each(|n| w.u32(n as u32));
@@ -126,10 +117,10 @@ impl Fitted for Autoregressive {
     }
 
     fn report(&self) -> FitReport {
-        self.report
+        self.history.report
     }
 
     fn history(&self) -> &[Epoch] {
-        &self.history
+        &self.history.epochs
     }
 }

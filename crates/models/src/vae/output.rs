@@ -43,13 +43,23 @@ impl Output {
 
     /// act(rows w + b): the first layer, of rows given compactly.
     pub fn first_layer(&self, t: &mut Tape, rows: &Batch, w: Weight, b: Weight, act: Activation) -> Var {
-        let hot = (0..rows.rows.len()).flat_map(|r| {
-            self.blocks.iter().enumerate().map(move |(c, block)| block.start as u32 + rows.choice(self, c, r))
-        });
-        let hot: Vec<u32> = hot.collect();
+        let hot = self.chosen(rows, |block| block.start as u32);
         let scalars = self.scalar_values(t, rows);
         let at = (0..self.scalars.len() as u32).collect();
         t.gather((hot, self.blocks.len()), Some((scalars, at)), w, Some(b), act)
+    }
+
+    /// The choices of the rows, one row's after another's, counted from what `start` says of each block.
+    fn chosen(&self, rows: &Batch, start: impl Fn(&Block) -> u32) -> Vec<u32> {
+        let mut chosen = vec![0u32; rows.rows.len() * self.blocks.len()];
+        for (c, (&span, block)) in self.choices.iter().zip(&self.blocks).enumerate() {
+            if let Track::Choice(choices) = &rows.compact.tracks[span] {
+                let start = start(block);
+                let chosen = chosen.iter_mut().skip(c).step_by(self.blocks.len());
+                chosen.zip(rows.rows).for_each(|(out, &r)| *out = start + u32::from(choices[r as usize]));
+            }
+        }
+        chosen
     }
 
     fn scalar_values(&self, t: &mut Tape, rows: &Batch) -> Var {
@@ -67,9 +77,7 @@ impl Output {
     /// tanh, categorical choices (Xu et al. 2019, section 4.4).
     pub fn loss(&self, t: &mut Tape, x: Var, rows: &Batch) -> Var {
         let n = rows.rows.len();
-        let targets =
-            (0..n).flat_map(|r| (0..self.blocks.len()).map(move |c| rows.choice(self, c, r))).collect::<Vec<u32>>();
-        let choices = t.cross_entropy(x, self.blocks.clone(), targets);
+        let choices = t.cross_entropy(x, self.blocks.clone(), self.chosen(rows, |_| 0));
         let loss = t.sum(choices);
         let Some(sigma) = self.sigma else { return loss };
         let said = t.columns(x, 0, self.scalars.len());
@@ -140,14 +148,6 @@ pub(crate) struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// Choice number `c` of row number `r`.
-    fn choice(&self, output: &Output, c: usize, r: usize) -> u32 {
-        match &self.compact.tracks[output.choices[c]] {
-            Track::Choice(choices) => u32::from(choices[self.rows[r] as usize]),
-            Track::Scalar(_) => 0,
-        }
-    }
-
     /// The part of the batch that shard `s` learns from.
     pub fn shard(&self, s: usize) -> Batch<'_> {
         let size = self.rows.len().div_ceil(crate::nn::SHARDS).max(1);
