@@ -1,5 +1,7 @@
 //! Relations of (record, code) pairs: a record as one row of all codes, and rows as pairs again.
 
+mod saved;
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, UInt32Array};
@@ -13,6 +15,7 @@ use rayon::prelude::*;
 
 use crate::prepare::{Level, Levels};
 use crate::synthesizer::{Block, Synthesizer};
+pub(crate) use saved::SavedPairs;
 
 /// The columns of a relation of pairs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,9 +116,10 @@ impl Pairs {
         let cell = if is_counted { 8 } else { 4 };
         let what = format!("a table of {records} records and {} codes", kept.len());
         let memory = job.reserve(records.saturating_mul(kept.len()).saturating_mul(cell), &what)?;
-        let codes = all.gather(&kept);
+        let mut codes = all.gather(&kept);
         let mut columns: Vec<Column> = frame.columns().iter().map(Column::without_values).collect();
         let rows = wide(&columns[code], &codes, records, &pairs, is_counted)?;
+        columns[code].domain = of_kept(&columns[code].domain, &mut codes);
         if let Some(c) = count {
             // What comes out are whole counts, whatever grid those of the input are on.
             let most = pairs.iter().map(|p| p.2).fold(0.0, f64::max);
@@ -212,6 +216,22 @@ fn dense(values: &Values, rows: usize) -> (Levels, Vec<u32>) {
         places[row as usize] = firsts.len() as u32 - 1;
     }
     (levels.gather(&firsts), places)
+}
+
+/// The domain that the codes kept span alone, in whose terms they are afterwards.
+fn of_kept(domain: &Domain, codes: &mut Levels) -> Domain {
+    match (domain, &mut *codes) {
+        (Domain::Category(domain), Levels::Codes(kept)) => {
+            let labels = kept.iter().map(|&c| domain.labels[c as usize].clone()).collect();
+            *kept = (0..kept.len() as u32).collect();
+            Domain::Category(Arc::new(CategoryDomain { labels }))
+        }
+        (Domain::Number(domain), Levels::Numbers(kept)) => {
+            let (min, max) = (kept.first().copied(), kept.last().copied());
+            Domain::Number(NumberDomain { min: min.unwrap_or(domain.min), max: max.unwrap_or(domain.max), ..*domain })
+        }
+        _ => domain.clone(),
+    }
 }
 
 fn is_null(level: Level) -> bool {

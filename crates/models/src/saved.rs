@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::codec::{ensure, inconsistent};
+use crate::pairs::SavedPairs;
 pub(crate) use schema::SavedColumn;
 use schema::SavedField;
 
@@ -56,6 +57,9 @@ pub(crate) struct Header {
     /// Metadata of the schema.
     pub metadata: BTreeMap<String, String>,
     pub columns: Vec<SavedColumn>,
+    /// Of a model of pairs: how they come from rows of those columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<SavedPairs>,
     pub body: Vec<Section>,
 }
 
@@ -107,6 +111,8 @@ pub struct SavedModel {
     pub schema: SchemaRef,
     /// Names of the columns that are identifiers, made anew.
     pub identifiers: Vec<String>,
+    /// Whether the rows are (record, code) pairs.
+    pub is_of_pairs: bool,
 }
 
 /// Simple values as JSON; numbers keep their kind.
@@ -246,9 +252,13 @@ impl SavedModel {
     /// A data error when the file is no saved model, of another format version, or damaged.
     pub fn describe(start: &[u8]) -> Result<Self> {
         let (header, _) = read_header(start)?;
-        let columns = header.columns()?;
+        let columns = match &header.pairs {
+            Some(pairs) => pairs.columns.iter().map(SavedColumn::column).collect::<Result<_>>()?,
+            None => header.columns()?,
+        };
+        let is_of_pairs = header.pairs.is_some();
         let identifiers = columns.iter().filter(|c| c.role() == Role::Identifier).map(|c| c.name().to_string());
-        Ok(Self { identifiers: identifiers.collect(), schema: header.schema(&columns) })
+        Ok(Self { identifiers: identifiers.collect(), schema: header.schema(&columns), is_of_pairs })
     }
 
     /// The same as text, for plans that travel without the file.
@@ -258,6 +268,7 @@ impl SavedModel {
             metadata: self.schema.metadata().iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
             fields: fields.ok_or_else(|| Error::internal("a saved schema has a type without encoding"))?,
             identifiers: self.identifiers.clone(),
+            is_of_pairs: self.is_of_pairs,
         };
         serde_json::to_string(&text).map_err(|e| Error::internal(e.to_string()))
     }
@@ -267,7 +278,8 @@ impl SavedModel {
         let text: Text = serde_json::from_str(text).map_err(|e| Error::data(format!("no schema of a model: {e}")))?;
         let fields = text.fields.iter().map(SavedField::field).collect::<Result<Vec<_>>>()?;
         let metadata = text.metadata.into_iter().collect();
-        Ok(Self { schema: Schema::new_with_metadata(fields, metadata).into(), identifiers: text.identifiers })
+        let schema = Schema::new_with_metadata(fields, metadata).into();
+        Ok(Self { schema, identifiers: text.identifiers, is_of_pairs: text.is_of_pairs })
     }
 }
 
@@ -278,6 +290,7 @@ struct Text {
     metadata: BTreeMap<String, String>,
     fields: Vec<SavedField>,
     identifiers: Vec<String>,
+    is_of_pairs: bool,
 }
 
 impl Header {

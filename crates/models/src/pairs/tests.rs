@@ -97,3 +97,54 @@ fn what_enough_records_share_is_no_copy() {
     };
     assert_eq!([copies(None), copies(Some(4)), copies(Some(3))], [vec![0, 1, 2, 3], vec![0, 1, 2, 3], vec![3]]);
 }
+
+/// A synthesizer of the rows, and the file of it.
+fn saved(pairs: &Pairs, rows: Frame) -> (Synthesizer, Vec<u8>) {
+    let params = crate::SynthesizeParams { model: "independent".into(), min_category_count: 2, ..Default::default() };
+    let params = crate::SynthesizeParams { filter_copies: false, detect_structure: false, ..params };
+    let options = lookalike_core::Options::check(crate::model("independent").unwrap().params(), &[]).unwrap();
+    let synthesizer = Synthesizer::fit(rows, params, &options, &Job::unbounded()).unwrap();
+    let file = pairs.save(&synthesizer, &crate::Origin::default()).unwrap();
+    (synthesizer, file)
+}
+
+#[test]
+fn a_file_makes_the_same_pairs_and_names_no_other_code() {
+    let texts = |codes: &[&str]| -> ArrayRef { Arc::new(StringArray::from(codes.to_vec())) };
+    let secret = "held by one";
+    // Eight records, so that a quarter of them are two: what is blunted of counts.
+    let codes = ["a", "b", "a", "b", "a", "c", "c", secret, "a", "b", "c"];
+    let numbers = [30, 40, 30, 40, 30, 50, 50, 900_719, 30, 40, 50];
+    for (codes, count) in
+        [(texts(&codes), None), (texts(&codes), Some("n")), (ids(&numbers), None), (ids(&numbers), Some("n"))]
+    {
+        let mut columns = vec![("code", codes), ("id", ids(&[1, 1, 2, 3, 3, 4, 5, 5, 6, 7, 8]))];
+        if count.is_some() {
+            columns.insert(1, ("n", ids(&[1, 2, 3, 1, 2, 3, 77_777, 1, 2, 1, 2])));
+        }
+        let (pairs, rows, _) = Pairs::pivot(frame(columns), &names(count), 2, &Job::unbounded()).unwrap();
+        let (synthesizer, file) = saved(&pairs, rows);
+        let (loaded, again) = Synthesizer::open(&file, None, 0).unwrap();
+        let again = again.unwrap();
+        let made = |s: &Synthesizer, p: &Pairs| p.decode(&p.unpivot(&s.block(0, &Job::unbounded()).unwrap())).unwrap();
+        assert_eq!(made(&loaded, &again), made(&synthesizer, &pairs));
+        let text = String::from_utf8_lossy(&file);
+        assert!(!text.contains(secret) && !text.contains("900719") && !text.contains("77777"), "{text}");
+        let described = crate::SavedModel::describe(&file).unwrap();
+        assert!(described.is_of_pairs && described.identifiers == ["id"]);
+        assert_eq!(described, crate::SavedModel::from_text(&described.to_text().unwrap()).unwrap());
+    }
+}
+
+#[test]
+fn a_file_that_would_make_pairs_without_end_is_not_written() {
+    let many: Vec<i32> = std::iter::repeat_n(1, 70_000).chain(std::iter::repeat_n(2, 70_001)).collect();
+    let codes: ArrayRef = ids(&vec![7; many.len()]);
+    let (pairs, rows, _) =
+        Pairs::pivot(frame(vec![("id", ids(&many)), ("code", codes)]), &names(None), 2, &Job::unbounded()).unwrap();
+    let options = lookalike_core::Options::check(crate::model("independent").unwrap().params(), &[]).unwrap();
+    let params = crate::SynthesizeParams { model: "independent".into(), min_category_count: 1, ..Default::default() };
+    let synthesizer = Synthesizer::fit(rows, params, &options, &Job::unbounded()).unwrap();
+    let error = pairs.save(&synthesizer, &crate::Origin::default()).unwrap_err().to_string();
+    assert!(error.contains("a record has a code 70001 times"), "{error}");
+}

@@ -6,6 +6,8 @@ use super::{SynthesizeParams, Synthesizer};
 use crate::codec::{Reader, Writer, ensure, inconsistent};
 use crate::copies::CopyFilter;
 use crate::model::model;
+use crate::nn::simd_level;
+use crate::pairs::Pairs;
 use crate::prepare::{Restore, Structure};
 use crate::saved::{self, Header, Origin, Params, SavedColumn, Training};
 
@@ -16,9 +18,15 @@ impl Synthesizer {
     /// Columns are written without rare labels, and ranges without the extremes that were blunted. What else there is of the
     /// rows is what [`crate::Fitted::save`] of the model says; a file is as confidential as such summaries.
     pub fn save(&self, origin: &Origin) -> Result<Vec<u8>> {
+        self.file(origin, None)
+    }
+
+    /// The same of a synthesizer whose rows are made into pairs.
+    pub(crate) fn file(&self, origin: &Origin, pairs: Option<&Pairs>) -> Result<Vec<u8>> {
         let report = self.report();
         let present = |loss: f64| loss.is_finite().then_some(loss);
         let structure = self.structure.saved(&self.emitted, &self.restore)?;
+        let (pairs, codes) = pairs.map(|pairs| pairs.saved(structure.columns())).transpose()?.unzip();
         let header = Header {
             format: 0,
             version: env!("CARGO_PKG_VERSION").into(),
@@ -41,6 +49,7 @@ impl Synthesizer {
             },
             metadata: origin.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
             columns: structure.columns().iter().map(SavedColumn::of).collect::<Result<_>>()?,
+            pairs,
             body: vec![],
         };
         // Each stage between the model and its rows has a section.
@@ -51,7 +60,9 @@ impl Synthesizer {
         };
         let restore = section(&|w| w.list(&self.restore, |w, restore| restore.save(w)));
         let structure = section(&|w| structure.save(w));
-        saved::write(header, vec![("model", self.fitted.save()?), ("restore", restore), ("structure", structure)])
+        let mut sections = vec![("model", self.fitted.save()?), ("restore", restore), ("structure", structure)];
+        sections.extend(codes.map(|codes| ("pairs", section(&|w| codes.save(w)))));
+        saved::write(header, sections)
     }
 
     /// A synthesizer from the bytes of a file. It makes `rows` rows, or as many as it was trained on, from `seed`; without a set
@@ -62,6 +73,15 @@ impl Synthesizer {
     /// A data error, each saying which, for what is no saved model, is truncated, damaged or changed, is of another format
     /// version, or holds a model that this version does not know.
     pub fn load(file: &[u8], rows: Option<u64>, seed: u64) -> Result<Self> {
+        Self::open(file, rows, seed).map(|(synthesizer, _)| synthesizer)
+    }
+
+    /// The same, and what makes pairs of the rows where the model is one of pairs.
+    ///
+    /// # Errors
+    /// As [`Synthesizer::load`].
+    pub fn open(file: &[u8], rows: Option<u64>, seed: u64) -> Result<(Self, Option<Pairs>)> {
+        simd_level()?;
         let (header, mut sections) = saved::read(file)?;
         let model = model(&header.model).map_err(|e| Error::data(format!("the saved model: {}", e.message())))?;
         ensure(header.model == model.name())?;
@@ -69,6 +89,7 @@ impl Synthesizer {
         let fitted = model.load(sections.next("model")?)?;
         let restore = sections.next("restore")?;
         let mut r = Reader::section(sections.next("structure")?);
+        let pairs = header.pairs.map(|pairs| Pairs::load(&pairs, sections.next("pairs")?, &columns)).transpose()?;
         sections.finish()?;
         let structure = Structure::load(&mut r, columns.clone(), header.params.constraints.clone())?;
         r.finish()?;
@@ -91,7 +112,7 @@ impl Synthesizer {
         let loaded =
             Self { model, fitted, columns, structure, restore, emitted, copies, streams, rows, params, options, simd };
         loaded.check()?;
-        Ok(loaded)
+        Ok((loaded, pairs))
     }
 
     /// Draws and decodes a row, so that a model that does not fit its columns is refused before anything is made of it.

@@ -6,9 +6,12 @@ use lookalike_models::{Fitted, MODELS, SavedModel, Synthesizer};
 /// Loads a file; a model that is accepted makes some rows. True when it was accepted.
 pub fn file(bytes: &[u8]) -> bool {
     let _ = SavedModel::describe(bytes);
-    let Ok(mut synthesizer) = Synthesizer::load(bytes, Some(100), 1) else { return false };
+    let Ok((mut synthesizer, pairs)) = Synthesizer::open(bytes, Some(100), 1) else { return false };
     let job = Job::unbounded();
     if let Ok(block) = synthesizer.block(0, &job) {
+        if let Some(pairs) = &pairs {
+            let _ = pairs.decode(&pairs.unpivot(&block));
+        }
         for (column, values) in synthesizer.columns().iter().zip(&block.values) {
             let _ = column.decode(values, block.first_row, block.rows);
         }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::*;
 use lookalike_core::{EncodeSpec, FrameBuilder, Job, Options, Stream, Streams, Value, below, encode, uniform};
-use lookalike_models::{MODELS, Origin, SynthesizeParams, Synthesizer};
+use lookalike_models::{MODELS, Origin, PairColumns, Pairs, SynthesizeParams, Synthesizer, model};
 use rand::RngCore;
 use sealing::{Parts, sealed};
 
@@ -64,9 +64,36 @@ fn table(rows: usize, seed: u64) -> RecordBatch {
     .unwrap()
 }
 
-/// Files of every model, over tables of two sizes.
+/// Files of models of pairs: codes that are texts, and numbers with counts.
+fn files_of_pairs() -> Vec<Vec<u8>> {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values((0..240).map(|i| i / 3)));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..240).map(|i| format!("code {}", i * i % 7))));
+    let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values((0..240).map(|i| i * i % 7)));
+    let counts: ArrayRef = Arc::new(Int32Array::from_iter_values((0..240).map(|i| 1 + i % 4)));
+    let relations =
+        [vec![("id", Arc::clone(&ids)), ("code", texts)], vec![("id", ids), ("code", numbers), ("n", counts)]];
+    let file = |columns: Vec<(&str, ArrayRef)>| {
+        let count = (columns.len() > 2).then(|| "n".to_string());
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let spec = EncodeSpec { identifiers: vec!["id".into()], unit: Some("id".into()), ..EncodeSpec::default() };
+        let spec = EncodeSpec { detect_identifiers: false, ..spec };
+        let mut builder = FrameBuilder::new(batch.schema(), spec).unwrap();
+        builder.push(&batch).unwrap();
+        let frame = encode(vec![vec![builder]], &Job::unbounded()).unwrap().remove(0);
+        let names = PairColumns { record: "id".into(), code: "code".into(), count };
+        let (pairs, rows, _) = Pairs::pivot(frame, &names, 5, &Job::unbounded()).unwrap();
+        let params = SynthesizeParams { model: "independent".into(), detect_structure: false, ..Default::default() };
+        let params = SynthesizeParams { filter_copies: false, ..params };
+        let options = Options::check(model("independent").unwrap().params(), &[]).unwrap();
+        let synthesizer = Synthesizer::fit(rows, params, &options, &Job::unbounded()).unwrap();
+        pairs.save(&synthesizer, &Origin::default()).unwrap()
+    };
+    relations.into_iter().map(file).collect()
+}
+
+/// Files of every model, over tables of two sizes, and of pairs.
 fn files() -> Vec<Vec<u8>> {
-    let mut files = vec![];
+    let mut files = files_of_pairs();
     for (rows, min_category_count) in [(60, 5), (400, 1)] {
         let batch = table(rows, rows as u64);
         let spec = EncodeSpec { identifiers: vec!["id".into()], ..EncodeSpec::default() };

@@ -9,6 +9,7 @@ use lookalike_core::{Default, Job, ParamKind, ParamSpec, Result};
 use lookalike_models::{Epoch, Fitted};
 
 use super::common::{IDENTIFIERS, PRIVACY_UNIT, SEED};
+use super::synthesize::pairs::{CODE, COUNT, RECORD};
 use super::synthesize::{MAX_EXPOSURE, Training, check};
 use super::trainer;
 use crate::function::{
@@ -41,7 +42,7 @@ impl TableFunction for FitModel {
 
     fn options(&self) -> Vec<ParamSpec> {
         let mut options = trainer::options();
-        options.extend([PATH, MAX_EXPOSURE, SEED, IDENTIFIERS, PRIVACY_UNIT]);
+        options.extend([PATH, MAX_EXPOSURE, SEED, IDENTIFIERS, PRIVACY_UNIT, RECORD, CODE, COUNT]);
         options
     }
 

@@ -7,7 +7,7 @@ use lookalike_core::{Default, EncodeSpec, Error, FrameBuilder, Job, ParamKind, P
 use lookalike_models::{Ask, Asked, SavedModel, Synthesizer};
 
 use super::common::{SEED, comparable};
-use super::synthesize::{ROWS, Sample};
+use super::synthesize::{ROWS, Sample, pairs};
 use super::{ask, ask::ASK};
 use crate::exec::encode_together;
 use crate::function::{Call, FileSpec, FileUse, Gathered, Operation, Output, RelationSpec, TableFunction, Want};
@@ -76,6 +76,16 @@ impl TableFunction for SampleModel {
 
     fn schema(&self, call: &Call) -> Result<SchemaRef> {
         let saved = saved(call)?;
+        if saved.is_of_pairs {
+            pairs::check_options(&call.options)?;
+            if call.input("exclude").is_some() {
+                return Err(Error::argument(
+                    "the relation 'exclude' does not go with a model of pairs: which records equal one is for SYNTHESIZE, which \
+                     has them, to leave out",
+                ));
+            }
+            return Ok(saved.schema);
+        }
         exclude_spec(call, &saved)?;
         ask::check(&call.options, &saved.schema)?;
         Ok(saved.schema)
@@ -155,8 +165,17 @@ impl Operation for Load {
                 self.path
             )));
         }
-        let mut synthesizer = Synthesizer::load(&file, self.rows, self.seed).map_err(within)?;
+        let (mut synthesizer, pairs) = Synthesizer::open(&file, self.rows, self.seed).map_err(within)?;
         drop(file);
+        if let Some(pairs) = pairs {
+            if synthesizer.lacks_rows_to_exclude() {
+                job.warn(
+                    "the model was trained with filter_copies, but a file holds no training records to compare with: the codes of \
+                     a record may be those of one of them; SYNTHESIZE leaves those out",
+                );
+            }
+            return pairs::output(Arc::clone(&self.saved.schema), pairs, &synthesizer, job);
+        }
         if let Some(exclude) = encode_together(inputs, job)?.pop() {
             synthesizer.exclude(&exclude.frame, job).map_err(|e| e.within("relation 'exclude'"))?;
         }

@@ -1,6 +1,6 @@
 //! SYNTHESIZE(input, ...): rows of people who do not exist, in the input's schema.
 
-mod pairs;
+pub(super) mod pairs;
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use lookalike_attacks::{ExposureParams, NULL_EXPOSURE, exposure};
 use lookalike_core::{
     Default, EncodeSpec, Error, Frame, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result,
 };
-use lookalike_models::{Ask, Asked, Origin, SynthesizeParams, Synthesizer};
+use lookalike_models::{Ask, Asked, Origin, PairColumns, Pairs, SynthesizeParams, Synthesizer};
 
 use super::common::{IDENTIFIERS, PRIVACY_UNIT, SEED, distinct, require_column};
 use super::trainer::{self, ModelTrainer};
@@ -91,10 +91,7 @@ impl TableFunction for Synthesize {
 
     fn operation(&self, call: &Call) -> Result<Arc<dyn Operation>> {
         let (schema, training) = (self.schema(call)?, Training::of(call, SAVE_MODEL.name)?);
-        Ok(match pairs::pairs(call)? {
-            Some(names) => Arc::new(pairs::FitPairs { schema, names, training }),
-            None => Arc::new(Fit { schema, training, ask: ask::ask(&call.options)? }),
-        })
+        Ok(Arc::new(Fit { schema, training, ask: ask::ask(&call.options)? }))
     }
 }
 
@@ -132,6 +129,8 @@ fn spec(call: &Call) -> Result<EncodeSpec> {
 #[derive(Debug)]
 pub(super) struct Training {
     spec: EncodeSpec,
+    /// Where the input is pairs.
+    pairs: Option<PairColumns>,
     params: SynthesizeParams,
     model_options: Options,
     max_exposure: Option<f64>,
@@ -142,6 +141,8 @@ pub(super) struct Training {
 /// A trained model.
 pub(super) struct Trained {
     pub synthesizer: Synthesizer,
+    /// What makes pairs of its rows, where the input was pairs.
+    pub pairs: Option<Pairs>,
     pub memory: Vec<Reservation>,
 }
 
@@ -149,12 +150,14 @@ impl Training {
     /// Of a call, whose option `path` names the file, if any.
     pub fn of(call: &Call, path: &str) -> Result<Self> {
         let ModelTrainer { mut params, options } = ModelTrainer::of(&call.options)?;
-        if pairs::pairs(call)?.is_some() {
+        let pairs = pairs::pairs(call)?;
+        if pairs.is_some() {
             // Codes that come with others are the model's to learn, and codes that many records have are nobody's.
             (params.detect_structure, params.allow_shared) = (false, true);
         }
         Ok(Self {
             spec: spec(call)?,
+            pairs,
             params: SynthesizeParams {
                 rows: call.options.int("rows").map(i64::unsigned_abs),
                 seed: call.seed(),
@@ -179,7 +182,13 @@ impl Training {
     pub fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Trained> {
         let input = encode_together(inputs, job)?.pop().ok_or_else(|| Error::internal("no input"))?;
         self.require_persons(&input.frame)?;
-        Ok(Trained { synthesizer: self.fit(input.frame, job)?, memory: input.memory })
+        let Some(names) = &self.pairs else {
+            return Ok(Trained { synthesizer: self.fit(input.frame, None, job)?, pairs: None, memory: input.memory });
+        };
+        let (pairs, frame, _table) = Pairs::pivot(input.frame, names, self.params.min_category_count, job)?;
+        drop(input.memory);
+        let synthesizer = self.fit(frame, Some(&pairs), job)?;
+        Ok(Trained { synthesizer, pairs: Some(pairs), memory: vec![] })
     }
 
     /// Fails with fewer persons than a category needs to be emitted: whatever is drawn then describes single persons.
@@ -199,14 +208,17 @@ impl Training {
     }
 
     /// Trains on encoded rows and saves.
-    fn fit(&self, frame: Frame, job: &Job) -> Result<Synthesizer> {
+    fn fit(&self, frame: Frame, pairs: Option<&Pairs>, job: &Job) -> Result<Synthesizer> {
         self.test_exposure(&frame, job)?;
         let synthesizer = Synthesizer::fit(frame, self.params.clone(), &self.model_options, job)?;
         let report = synthesizer.report();
         job.count("persons_trained", report.units as usize);
         job.count("epochs", report.epochs as usize);
         if let Some(path) = &self.path {
-            let file = synthesizer.save(&self.origin)?;
+            let file = match pairs {
+                Some(pairs) => pairs.save(&synthesizer, &self.origin)?,
+                None => synthesizer.save(&self.origin)?,
+            };
             let _memory = job.reserve(file.len(), "the file of a model")?;
             job.check()?;
             job.count("bytes_saved", file.len());
@@ -248,7 +260,10 @@ impl Operation for Fit {
     }
 
     fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Arc<dyn Output>> {
-        let Trained { synthesizer, memory } = self.training.run(inputs, job)?;
+        let Trained { synthesizer, pairs, memory } = self.training.run(inputs, job)?;
+        if let Some(pairs) = pairs {
+            return pairs::output(Arc::clone(&self.schema), pairs, &synthesizer, job);
+        }
         let asked = Asked::new(synthesizer, &self.ask, job)?;
         Ok(Arc::new(Sample { schema: Arc::clone(&self.schema), asked, _memory: memory }))
     }

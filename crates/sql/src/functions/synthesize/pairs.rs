@@ -1,4 +1,4 @@
-//! SYNTHESIZE of a relation of (record, code) pairs.
+//! Models of relations of (record, code) pairs: options, and the pairs that come out.
 
 use std::sync::Arc;
 
@@ -7,28 +7,26 @@ use datafusion::arrow::datatypes::SchemaRef;
 use lookalike_core::{
     Default, EncodeSpec, Error, Job, Options, ParamKind, ParamSpec, Reservation, Result, closest, list_names,
 };
-use lookalike_models::{PairBlock, PairColumns, Pairs};
+use lookalike_models::{PairBlock, PairColumns, Pairs, Synthesizer};
 
 use super::super::common::require_column;
-use super::Training;
-use crate::exec::encode_together;
-use crate::function::{Call, Gathered, Operation, Output, Want, starts};
+use crate::function::{Call, Output, starts};
 
-pub(super) const RECORD: ParamSpec = ParamSpec {
+pub(in super::super) const RECORD: ParamSpec = ParamSpec {
     name: "record",
     kind: ParamKind::Text,
     default: Default::Unset("rows are records"),
     purpose: "Column that names the record of a pair: with code, the input is pairs and a record is a person.",
 };
 
-pub(super) const CODE: ParamSpec = ParamSpec {
+pub(in super::super) const CODE: ParamSpec = ParamSpec {
     name: "code",
     kind: ParamKind::Text,
     default: Default::Unset("rows are records"),
     purpose: "Column of the codes that records have.",
 };
 
-pub(super) const COUNT: ParamSpec = ParamSpec {
+pub(in super::super) const COUNT: ParamSpec = ParamSpec {
     name: "count",
     kind: ParamKind::Text,
     default: Default::Unset("pairs are repeated"),
@@ -36,7 +34,7 @@ pub(super) const COUNT: ParamSpec = ParamSpec {
 };
 
 /// Options that mean nothing of pairs.
-const OF_TABLES: [&str; 10] = [
+const OF_TABLES: [&str; 9] = [
     "identifiers",
     "privacy_unit",
     "constraints",
@@ -46,7 +44,6 @@ const OF_TABLES: [&str; 10] = [
     "max_tries",
     "k",
     "quasi_identifiers",
-    "save_model",
 ];
 
 /// The columns of a call that is about pairs; `None` for one about rows. Checks names, types, and what does not go with pairs.
@@ -102,18 +99,15 @@ fn check_columns(names: &PairColumns, input: &SchemaRef) -> Result<()> {
     }
 }
 
-fn check_options(options: &Options) -> Result<()> {
+/// Fails for options that are about tables.
+pub(in super::super) fn check_options(options: &Options) -> Result<()> {
     let given = |name: &&&str| match **name {
         "max_tries" => options.int("max_tries").is_some_and(|n| n != 1000),
         name => options.get(name).is_some(),
     };
     match OF_TABLES.iter().find(given) {
-        Some(name) if *name == "save_model" => Err(Error::argument(
-            "option 'save_model' does not go with record and code: models of pairs are not saved; draw as many records as are needed \
-             with rows, or pivot the pairs into a table of one column a code",
-        )),
         Some(name) => Err(Error::argument(format!(
-            "option '{name}' does not go with record and code: the record is the person, and nothing else is asked of codes"
+            "option '{name}' does not go with pairs of records and codes: the record is the person, and nothing else is asked of codes"
         ))),
         None => Ok(()),
     }
@@ -129,31 +123,16 @@ pub(super) fn spec(names: &PairColumns, input: &SchemaRef) -> EncodeSpec {
     }
 }
 
-/// Trains on records and makes pairs.
-#[derive(Debug)]
-pub(super) struct FitPairs {
-    pub schema: SchemaRef,
-    pub names: PairColumns,
-    pub training: Training,
-}
-
-impl Operation for FitPairs {
-    fn wants(&self) -> Vec<Want> {
-        self.training.wants()
-    }
-
-    fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Arc<dyn Output>> {
-        let input = encode_together(inputs, job)?.pop().ok_or_else(|| Error::internal("no input"))?;
-        self.training.require_persons(&input.frame)?;
-        let (pairs, frame, memory) =
-            Pairs::pivot(input.frame, &self.names, self.training.params.min_category_count, job)?;
-        drop(input.memory);
-        let synthesizer = self.training.fit(frame, job)?;
-        drop(memory);
-        let made = pairs.synthesize(&synthesizer, job)?;
-        let starts = starts(made.iter().map(|(block, _)| block.len() as u64));
-        Ok(Arc::new(PairRows { schema: Arc::clone(&self.schema), pairs, made, starts }))
-    }
+/// The pairs of a synthesizer of records.
+pub(in super::super) fn output(
+    schema: SchemaRef,
+    pairs: Pairs,
+    synthesizer: &Synthesizer,
+    job: &Job,
+) -> Result<Arc<dyn Output>> {
+    let made = pairs.synthesize(synthesizer, job)?;
+    let starts = starts(made.iter().map(|(block, _)| block.len() as u64));
+    Ok(Arc::new(PairRows { schema, pairs, made, starts }))
 }
 
 /// Pairs in memory, a chunk a block of records: how many pairs lie before one is known once all before it are made.
