@@ -57,15 +57,12 @@ pub(crate) struct Settings {
     pub schedule: Schedule,
 }
 
-/// The `hidden` option.
-pub(crate) const fn hidden(default: i64) -> ParamSpec {
-    ParamSpec {
-        name: "hidden",
-        kind: ParamKind::Int { min: 1, max: 4096 },
-        default: Default::Int(default),
-        purpose: "Units in each of the two hidden layers of generator and critic.",
-    }
-}
+pub(crate) const HIDDEN: ParamSpec = ParamSpec {
+    name: "hidden",
+    kind: ParamKind::Int { min: 1, max: 4096 },
+    default: Default::Int(256),
+    purpose: "Units in each of the two hidden layers of generator and critic.",
+};
 
 pub(crate) const MODES: ParamSpec = ParamSpec {
     name: "modes",

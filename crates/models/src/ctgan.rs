@@ -2,7 +2,7 @@
 
 use lookalike_core::{Default, Job, Options, ParamKind, ParamSpec, Result};
 
-use crate::adversarial::{self, Game, MAX_CATEGORIES, MODES, Settings, critic_steps, hidden};
+use crate::adversarial::{self, Game, HIDDEN, MAX_CATEGORIES, MODES, Settings, critic_steps};
 use crate::model::{Fitted, Model};
 use crate::nn::{MAX_SECONDS, batch_size, epochs, learning_rate};
 use crate::rows::Rows;
@@ -15,8 +15,7 @@ use crate::rows::Rows;
 /// - PacGAN: the critic scores `pac` records at once, so that it sees when they are all alike.
 /// - Wasserstein loss with gradient penalty, dropout in the critic, batch normalisation and residual layers in the generator.
 ///
-/// Deviations from the source: layers are half as wide, which comes as close to the rows in half the time; the generator's batches
-/// are normalised in two parts; when it samples, by moments fixed after training;
+/// Deviations from the source: the generator's batches are normalised in two parts; when it samples, by moments fixed after training;
 /// and the category of a sampled row is drawn from the softmax, which is what the noisy maximum of the source comes to.
 ///
 /// The saved state holds the encoding (means and variances of modes, values and categories that enough persons share, their counts)
@@ -57,7 +56,7 @@ impl Model for Ctgan {
             const { epochs(300) },
             const { batch_size(500) },
             const { learning_rate(2e-4) },
-            const { hidden(128) },
+            HIDDEN,
             PAC,
             LOG_FREQUENCY,
             const { critic_steps(1) },

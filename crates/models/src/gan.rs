@@ -2,7 +2,7 @@
 
 use lookalike_core::{Job, Options, ParamSpec, Result};
 
-use crate::adversarial::{self, MAX_CATEGORIES, MODES, Settings, critic_steps, hidden};
+use crate::adversarial::{self, HIDDEN, MAX_CATEGORIES, MODES, Settings, critic_steps};
 use crate::model::{Fitted, Model};
 use crate::nn::{MAX_SECONDS, batch_size, epochs, learning_rate};
 use crate::rows::Rows;
@@ -37,7 +37,7 @@ impl Model for Gan {
             const { epochs(300) },
             const { batch_size(500) },
             const { learning_rate(2e-4) },
-            const { hidden(256) },
+            HIDDEN,
             const { critic_steps(1) },
             MODES,
             MAX_CATEGORIES,

@@ -42,6 +42,8 @@ pub struct Pairs {
     count: Option<usize>,
     /// The code of each column of the rows, ascending.
     codes: Levels,
+    /// By column of the rows, the code that says that the record has it, where there are no counts.
+    held: Vec<u32>,
 }
 
 /// Pairs of one block of records.
@@ -125,7 +127,8 @@ impl Pairs {
             let most = pairs.iter().map(|p| p.2).fold(0.0, f64::max);
             columns[c].domain = Domain::Number(whole(most));
         }
-        Ok((Self { columns, record, code, count, codes }, Frame::new(records, rows, None), memory))
+        let held = vec![HELD; codes.len()];
+        Ok((Self { columns, record, code, count, codes, held }, Frame::new(records, rows, None), memory))
     }
 
     /// Pairs of the records of a block. A record without any code has none.
@@ -135,7 +138,7 @@ impl Pairs {
         for row in 0..block.rows {
             for (place, values) in block.values.iter().enumerate() {
                 let count = match values {
-                    Values::Code(codes) => f64::from(u8::from(codes[row] == HELD)),
+                    Values::Code(codes) => f64::from(u8::from(codes[row] == self.held[place])),
                     Values::Number(values) => values[row].max(0.0).round(),
                     Values::Omitted => 0.0,
                 };

@@ -2,7 +2,7 @@
 
 use lookalike_core::{Default, Job, Options, ParamKind, ParamSpec, Result};
 
-use crate::adversarial::{self, Game, MAX_CATEGORIES, MODES, Settings, critic_steps, hidden};
+use crate::adversarial::{self, Game, HIDDEN, MAX_CATEGORIES, MODES, Settings, critic_steps};
 use crate::model::{Fitted, Model};
 use crate::nn::{MAX_SECONDS, batch_size, epochs, learning_rate};
 use crate::rows::Rows;
@@ -57,7 +57,7 @@ impl Model for Wgan {
             const { epochs(300) },
             const { batch_size(500) },
             const { learning_rate(1e-4) },
-            const { hidden(256) },
+            HIDDEN,
             PENALTY,
             LAMBDA,
             CLIP,

@@ -1,6 +1,6 @@
 //! Models of pairs as files: those of the rows, and what makes pairs of them again.
 
-use lookalike_core::{Column, Domain, Error, Result, Role};
+use lookalike_core::{Column, Domain, Error, MISSING, Result, Role};
 use serde::{Deserialize, Serialize};
 
 use super::{MOST, Pairs, whole};
@@ -68,12 +68,20 @@ impl Pairs {
             |c: usize| matches!(columns[c].domain, Domain::Number(_)) && columns[c].field.data_type().is_integer();
         ensure(count.is_none_or(is_count))?;
         let makes_pairs = |c: &Column| match &c.domain {
-            Domain::Category(domain) => domain.labels == ["false", "true"],
+            // A label of too few records is not in a file.
+            Domain::Category(domain) => domain.labels.iter().all(|l| l == "false" || l == "true"),
             Domain::Number(_) => true,
             Domain::Identifier(_) => false,
         };
         ensure(rows.iter().all(makes_pairs) && most(rows) <= if count.is_some() { MOST } else { REPEATS })?;
-        let pairs = Self { columns, record, code, count, codes };
+        let held = |c: &Column| match &c.domain {
+            Domain::Category(domain) => {
+                domain.labels.iter().position(|l| l == "true").map_or(MISSING, |code| code as u32)
+            }
+            _ => MISSING,
+        };
+        let held = rows.iter().map(held).collect();
+        let pairs = Self { columns, record, code, count, codes, held };
         // A pair of each code can be told.
         let one = super::PairBlock {
             first_record: 0,

@@ -76,7 +76,8 @@ fn files_of_pairs() -> Vec<Vec<u8>> {
         let count = (columns.len() > 2).then(|| "n".to_string());
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let spec = EncodeSpec { identifiers: vec!["id".into()], unit: Some("id".into()), ..EncodeSpec::default() };
-        let spec = EncodeSpec { detect_identifiers: false, ..spec };
+        let columns = Some(batch.schema().fields().iter().map(|f| f.name().clone()).collect());
+        let spec = EncodeSpec { detect_identifiers: false, columns, ..spec };
         let mut builder = FrameBuilder::new(batch.schema(), spec).unwrap();
         builder.push(&batch).unwrap();
         let frame = encode(vec![vec![builder]], &Job::unbounded()).unwrap().remove(0);
