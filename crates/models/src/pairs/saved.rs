@@ -3,7 +3,7 @@
 use lookalike_core::{Column, Domain, Error, MISSING, Result, Role};
 use serde::{Deserialize, Serialize};
 
-use super::{MOST, Pairs, whole};
+use super::{MOST, PairBlock, Pairs, whole};
 use crate::codec::{Reader, ensure, inconsistent};
 use crate::prepare::{Level, Levels};
 use crate::saved::{Origin, SavedColumn};
@@ -83,7 +83,7 @@ impl Pairs {
         let held = rows.iter().map(held).collect();
         let pairs = Self { columns, record, code, count, codes, held };
         // A pair of each code can be told.
-        let one = super::PairBlock {
+        let one = PairBlock {
             first_record: 0,
             records: 1,
             pairs: (0..rows.len() as u32).map(|place| (0, place)).collect(),
