@@ -1,6 +1,8 @@
 //! From Arrow batches to frames: every partition of every relation fills a builder, then all are encoded together so
 //! that equal values have equal codes everywhere.
 
+mod identifiers;
+
 use std::collections::BTreeSet;
 use std::mem::take;
 use std::sync::Arc;
@@ -11,9 +13,14 @@ use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use crate::column::value_type;
 use crate::raw::{Raw, new_raw};
 use crate::{
-    CategoryDomain, Column, Domain, Error, Frame, IdentifierDomain, Job, MISSING, NumberDomain, NumberKind, Result,
-    Units, Values, closest, list_names,
+    CategoryDomain, Column, Domain, Error, Frame, Job, MISSING, NumberDomain, NumberKind, Result, Units, Values,
+    closest, list_names,
 };
+use identifiers::{
+    fresh_integers, fresh_texts, is_integer_key, is_text, is_text_identifier, labelled_persons, no_identifier,
+    no_person, numbered_persons, person_missing,
+};
+pub(crate) use identifiers::{identify, persons};
 
 /// Which columns of a relation are encoded, and as what.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +41,7 @@ pub struct FrameBuilder {
     fields: Vec<FieldRef>,
     indices: Vec<usize>,
     raws: Vec<Raw>,
-    unit: Option<(String, usize, Raw)>,
+    unit: Option<(FieldRef, usize, Raw)>,
     spec: EncodeSpec,
     rows: usize,
 }
@@ -50,10 +57,10 @@ impl FrameBuilder {
                 Error::argument(format!("there is no column '{name}'{hint} (columns: {})", list_names(names())))
             })
         };
-        let unit = spec.unit.as_deref().map(|name| find(name).map(|i| (name.to_string(), i))).transpose()?;
+        let unit = spec.unit.as_deref().map(find).transpose()?;
         let indices = match &spec.columns {
             Some(names) => names.iter().map(|n| find(n)).collect::<Result<Vec<_>>>()?,
-            None => (0..schema.fields().len()).filter(|i| unit.as_ref().is_none_or(|(_, u)| u != i)).collect(),
+            None => (0..schema.fields().len()).filter(|i| unit.is_none_or(|u| u != *i)).collect(),
         };
         for name in &spec.identifiers {
             find(name)?;
@@ -63,7 +70,7 @@ impl FrameBuilder {
             new_raw(field.data_type()).ok_or_else(|| unsupported(field.name(), field.data_type()))
         };
         let raws = indices.iter().map(|&i| new(i)).collect::<Result<_>>()?;
-        let unit = unit.map(|(name, i)| new(i).map(|raw| (name, i, raw))).transpose()?;
+        let unit = unit.map(|i| new(i).map(|raw| (Arc::clone(&schema.fields()[i]), i, raw))).transpose()?;
         let fields = indices.iter().map(|&i| Arc::clone(&schema.fields()[i])).collect();
         Ok(Self { fields, indices, raws, unit, spec, rows: 0 })
     }
@@ -73,14 +80,26 @@ impl FrameBuilder {
         for ((raw, &i), field) in self.raws.iter_mut().zip(&self.indices).zip(&self.fields) {
             raw.push(batch.column(i), field.name())?;
         }
-        if let Some((name, i, raw)) = &mut self.unit {
-            raw.push(batch.column(*i), name)?;
+        if let Some((field, i, raw)) = &mut self.unit {
+            raw.push(batch.column(*i), field.name())?;
         }
         self.rows += batch.num_rows();
         if self.rows >= MISSING as usize {
             return Err(Error::resources(format!("more than {} rows in one relation", MISSING - 1)));
         }
         Ok(())
+    }
+
+    /// The same rows with identifiers and persons as columns like any others, the person's last: of a part of a relation,
+    /// where the whole has to be seen before these are told ([`crate::ColumnStore::sorted`]).
+    pub fn plain(mut self) -> Self {
+        if let Some((field, index, raw)) = self.unit.take() {
+            self.fields.push(field);
+            self.indices.push(index);
+            self.raws.push(raw.into_texts());
+        }
+        self.spec = EncodeSpec { columns: self.spec.columns, ..EncodeSpec::default() };
+        self
     }
 
     /// Rows taken in.
@@ -149,8 +168,8 @@ pub fn encode(relations: Vec<Vec<FrameBuilder>>, job: &Job) -> Result<Vec<Frame>
     // Some of the relations may have a unit and others none.
     let mut units: Vec<Option<Units>> = Vec::with_capacity(relations.len());
     for builders in &mut relations {
-        let parts: Vec<(String, usize, Raw)> = builders.iter_mut().filter_map(|b| b.unit.take()).collect();
-        let name = parts.first().map(|(name, ..)| name.clone());
+        let parts: Vec<(FieldRef, usize, Raw)> = builders.iter_mut().filter_map(|b| b.unit.take()).collect();
+        let name = parts.first().map(|(field, ..)| field.name().clone());
         let raws = parts.into_iter().map(|(.., raw)| raw).collect();
         units.push(name.map(|name| encode_units(&name, raws)).transpose()?);
     }
@@ -182,17 +201,17 @@ fn encode_column(field: &FieldRef, mut raws: Vec<Vec<Raw>>, known: bool, detect:
                 NumberDomain { kind: NumberKind::Float { decimals: Some(0), bits: 64 }, min, max }
             };
         if known {
-            return Err(Error::argument(format!(
-                "identifiers: column '{}' holds floating-point numbers: cast it to a string or an integer, or leave it out",
-                field.name()
-            )));
+            return Err(no_identifier(field));
         }
         return Ok(all.iter_mut().map(|v| column(Domain::Number(domain), Values::Number(take(v)))).collect());
     }
     if kinds(|r| matches!(r, Raw::Integer { .. }), &raws) {
         let all: Vec<(Vec<i64>, Vec<u32>)> = raws.into_iter().map(concat_integers).collect();
-        if known || (detect && all.iter().any(|(v, missing)| is_integer_key(field, v, missing))) {
-            let domain = Domain::Identifier(fresh_integers(&all));
+        let present = |part: &(Vec<i64>, Vec<u32>)| present_integers(&part.0, &part.1).collect();
+        if known || (detect && all.iter().any(|part| is_integer_key(field, present(part)))) {
+            let domain = Domain::Identifier(fresh_integers(|| {
+                all.iter().flat_map(|(values, missing)| present_integers(values, missing))
+            }));
             return Ok((0..relations).map(|_| column(domain.clone(), Values::Omitted)).collect());
         }
         let domain = integer_domain(field, &all);
@@ -214,13 +233,12 @@ fn encode_column(field: &FieldRef, mut raws: Vec<Vec<Raw>>, known: bool, detect:
         .collect();
     let all: Vec<Vec<u32>> =
         raws.into_iter().map(|parts| concat(parts.into_iter().map(|raw| recode(raw, &labels)))).collect();
-    let is_text = !matches!(value_type(field.data_type()), DataType::Boolean | DataType::Null);
+    let is_text = is_text(field);
     if known || (detect && is_text && all.iter().any(|codes| is_text_identifier(codes, labels.len()))) {
-        let domain = Domain::Identifier(if is_text {
-            fresh_texts(&labels)
-        } else {
-            return Err(Error::argument(format!("identifiers: column '{}' is {}", field.name(), field.data_type())));
-        });
+        if !is_text {
+            return Err(no_identifier(field));
+        }
+        let domain = Domain::Identifier(fresh_texts(&labels));
         return Ok((0..relations).map(|_| column(domain.clone(), Values::Omitted)).collect());
     }
     let domain = Arc::new(CategoryDomain { labels });
@@ -375,92 +393,8 @@ fn relative(values: Vec<i64>, missing: &[u32], domain: &NumberDomain) -> Vec<f64
     encoded
 }
 
-/// Fewer rows than this say nothing about uniqueness.
-const MIN_ROWS_FOR_DETECTION: usize = 20;
-
-/// Integers that all differ, under a name that speaks of keys, or numbering at least a thousand rows without gaps.
-fn is_integer_key(field: &FieldRef, values: &[i64], missing: &[u32]) -> bool {
-    let stored_as_number =
-        matches!(
-            value_type(field.data_type()),
-            DataType::Int8
-                | DataType::Int16
-                | DataType::Int32
-                | DataType::Int64
-                | DataType::UInt8
-                | DataType::UInt16
-                | DataType::UInt32
-                | DataType::UInt64
-        ) || matches!(value_type(field.data_type()), DataType::Decimal128(_, 0) | DataType::Decimal256(_, 0));
-    if !stored_as_number || values.len() < missing.len() + MIN_ROWS_FOR_DETECTION {
-        return false;
-    }
-    let mut sorted: Vec<i64> = present_integers(values, missing).collect();
-    sorted.sort_unstable();
-    if sorted.windows(2).any(|w| w[0] == w[1]) {
-        return false;
-    }
-    let dense = sorted.len() >= 1000 && sorted[sorted.len() - 1].abs_diff(sorted[0]) < sorted.len() as u64;
-    dense || is_key_name(field.name())
-}
-
-fn is_key_name(name: &str) -> bool {
-    const WORDS: [&str; 14] = [
-        "id", "key", "uuid", "guid", "mrn", "ssn", "nr", "no", "number", "record", "subject", "patient", "person",
-        "pid",
-    ];
-    let lower = name.to_lowercase();
-    lower.split(|c: char| !c.is_alphanumeric()).any(|word| WORDS.contains(&word)) || lower.ends_with("id")
-}
-
-/// Strings of which more than half are different.
-fn is_text_identifier(codes: &[u32], labels: usize) -> bool {
-    let mut seen = vec![false; labels];
-    let (mut present, mut distinct) = (0usize, 0usize);
-    for &code in codes.iter().filter(|&&c| c != MISSING) {
-        present += 1;
-        distinct += usize::from(!std::mem::replace(&mut seen[code as usize], true));
-    }
-    present >= MIN_ROWS_FOR_DETECTION && distinct * 2 > present
-}
-
-fn fresh_integers(all: &[(Vec<i64>, Vec<u32>)]) -> IdentifierDomain {
-    let present = || all.iter().flat_map(|(values, missing)| present_integers(values, missing));
-    let (min, max) = (present().min().unwrap_or(0), present().max().unwrap_or(0));
-    IdentifierDomain::Integer { first: max.saturating_add(1), direction: 1 }.or_below(min, max)
-}
-
-impl IdentifierDomain {
-    /// Counts down from the smallest value when hardly any room is left above the largest.
-    fn or_below(self, min: i64, max: i64) -> Self {
-        if max > i64::MAX - (1 << 40) {
-            IdentifierDomain::Integer { first: min.saturating_sub(1), direction: -1 }
-        } else {
-            self
-        }
-    }
-}
-
-fn fresh_texts(labels: &[String]) -> IdentifierDomain {
-    let taken = |prefix: &str| labels.iter().any(|l| l.starts_with(prefix));
-    let mut prefix = String::from("SYN-");
-    for n in 1u32.. {
-        if !taken(&prefix) {
-            break;
-        }
-        prefix = format!("SYN{n}-");
-    }
-    IdentifierDomain::Text { prefix }
-}
-
 fn encode_units(name: &str, parts: Vec<Raw>) -> Result<Units> {
-    let missing = |n: usize| {
-        Error::data(format!(
-            "privacy_unit: column '{name}' is NULL in {n} rows; every row needs its person: filter them out with \
-             WHERE {name} IS NOT NULL"
-        ))
-    };
-    let codes = if parts.iter().any(|p| matches!(p, Raw::Text { .. })) {
+    if parts.iter().any(|p| matches!(p, Raw::Text { .. })) {
         let labels: Vec<String> = parts
             .iter()
             .flat_map(|r| match r {
@@ -472,27 +406,16 @@ fn encode_units(name: &str, parts: Vec<Raw>) -> Result<Units> {
             .map(String::from)
             .collect();
         let codes = concat(parts.into_iter().map(|raw| recode(raw, &labels)));
-        let n = codes.iter().filter(|&&c| c == MISSING).count();
-        if n > 0 {
-            return Err(missing(n));
-        }
-        codes
-    } else if parts.iter().any(|p| matches!(p, Raw::Float(_))) {
-        return Err(Error::argument(format!(
-            "privacy_unit: column '{name}' holds floating-point or very wide numbers: cast it to a string"
-        )));
-    } else {
-        let (values, nulls) = concat_integers(parts);
-        if !nulls.is_empty() {
-            return Err(missing(nulls.len()));
-        }
-        let mut distinct = values.clone();
-        distinct.sort_unstable();
-        distinct.dedup();
-        values.iter().map(|v| distinct.partition_point(|d| d < v) as u32).collect()
-    };
-    let count = codes.iter().max().map_or(0, |m| m + 1);
-    Ok(Units { codes, count })
+        return labelled_persons(name, codes);
+    }
+    if parts.iter().any(|p| matches!(p, Raw::Float(_))) {
+        return Err(no_person(name));
+    }
+    let (values, nulls) = concat_integers(parts);
+    if !nulls.is_empty() {
+        return Err(person_missing(name, nulls.len()));
+    }
+    Ok(numbered_persons(&values))
 }
 
 #[cfg(test)]

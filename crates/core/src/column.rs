@@ -47,6 +47,20 @@ impl Values {
         }
     }
 
+    /// How many there are; 0 for identifiers.
+    pub fn len(&self) -> usize {
+        match self {
+            Values::Number(v) => v.len(),
+            Values::Code(v) => v.len(),
+            Values::Omitted => 0,
+        }
+    }
+
+    /// True without values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The numbers of a number column.
     pub fn numbers(&self) -> Option<&[f64]> {
         match self {

@@ -158,44 +158,59 @@ impl Frame {
         });
         Ok(Frame { rows, columns, units })
     }
+}
 
-    /// How many units hold each category of a column, by code; empty for other columns.
-    pub fn category_units(&self, column: usize) -> Vec<u32> {
-        let (Domain::Category(domain), Values::Code(codes)) =
-            (&self.columns[column].domain, &self.columns[column].values)
-        else {
-            return vec![];
-        };
-        let mut counts = vec![0u32; domain.labels.len()];
-        match &self.units {
-            None => codes.iter().filter(|&&c| c != MISSING).for_each(|&c| counts[c as usize] += 1),
-            Some(units) => {
-                let mut pairs: Vec<(u32, u32)> =
-                    codes.iter().copied().zip(units.codes.iter().copied()).filter(|p| p.0 != MISSING).collect();
-                pairs.par_sort_unstable();
-                pairs.dedup();
-                pairs.iter().for_each(|p| counts[p.0 as usize] += 1);
-            }
+/// How many units hold each category of a column, by code; empty for other columns.
+pub fn category_units(column: &Column, units: Option<&Units>) -> Vec<u32> {
+    let (Domain::Category(domain), Values::Code(codes)) = (&column.domain, &column.values) else { return vec![] };
+    let mut counts = vec![0u32; domain.labels.len()];
+    match units {
+        None => codes.iter().filter(|&&c| c != MISSING).for_each(|&c| counts[c as usize] += 1),
+        Some(units) => {
+            let mut pairs: Vec<(u32, u32)> =
+                codes.iter().copied().zip(units.codes.iter().copied()).filter(|p| p.0 != MISSING).collect();
+            pairs.par_sort_unstable();
+            pairs.dedup();
+            pairs.iter().for_each(|p| counts[p.0 as usize] += 1);
         }
-        counts
     }
+    counts
 }
 
 /// Hashes of rows given as columns; see [`Frame::row_hashes`].
 pub fn row_hashes(columns: &[&Values], rows: usize) -> Vec<u64> {
-    let mut hashes = vec![0x9e37_79b9_7f4a_7c15u64; rows];
-    for values in columns {
+    let mut hashes = RowHashes::new(rows);
+    columns.iter().for_each(|values| hashes.add(values));
+    hashes.finish()
+}
+
+/// Hashes of rows whose columns come one after another; see [`Frame::row_hashes`].
+#[derive(Debug)]
+pub struct RowHashes(Vec<u64>);
+
+impl RowHashes {
+    /// Of so many rows without columns.
+    pub fn new(rows: usize) -> Self {
+        Self(vec![0x9e37_79b9_7f4a_7c15; rows])
+    }
+
+    /// Adds a column.
+    pub fn add(&mut self, values: &Values) {
         match values {
-            Values::Number(v) => hashes.par_iter_mut().zip(v).with_min_len(4096).for_each(|(h, x)| {
+            Values::Number(v) => self.0.par_iter_mut().zip(v).with_min_len(4096).for_each(|(h, x)| {
                 *h = mix(*h, if x.is_nan() { u64::MAX } else { x.to_bits() });
             }),
             Values::Code(v) => {
-                hashes.par_iter_mut().zip(v).with_min_len(4096).for_each(|(h, x)| *h = mix(*h, u64::from(*x)))
+                self.0.par_iter_mut().zip(v).with_min_len(4096).for_each(|(h, x)| *h = mix(*h, u64::from(*x)))
             }
             Values::Omitted => {}
         }
     }
-    hashes
+
+    /// The hash of each row.
+    pub fn finish(self) -> Vec<u64> {
+        self.0
+    }
 }
 
 /// A 64-bit hash of bytes, the same on every platform.

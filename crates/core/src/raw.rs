@@ -54,6 +54,16 @@ pub(crate) fn new_raw(data_type: &DataType) -> Option<Raw> {
 }
 
 impl Raw {
+    /// Integers as texts of their order, so that parts of a column number what they name in one way.
+    pub fn into_texts(self) -> Self {
+        let Raw::Integer { values, missing } = self else { return self };
+        let mut labels = Labels::default();
+        let text = |v: i64| format!("{:020}", i128::from(v) - i128::from(i64::MIN));
+        let mut codes: Vec<u32> = values.into_iter().map(|v| labels.code(&text(v))).collect();
+        missing.into_iter().for_each(|row| codes[row as usize] = MISSING);
+        Raw::Text { codes, labels }
+    }
+
     /// Bytes on the heap.
     pub fn memory(&self) -> usize {
         match self {

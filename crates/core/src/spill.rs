@@ -1,13 +1,16 @@
 //! Encoded rows on disk: frames written away while rows still arrive, and read back in one encoding.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::builder::gcd;
-use crate::{CategoryDomain, Column, Domain, Error, Frame, Job, MISSING, NumberDomain, NumberKind, Result, Values};
+use crate::builder::{gcd, persons};
+use crate::{
+    CategoryDomain, Column, Domain, EncodeSpec, Error, Frame, Job, Keeper, MISSING, NumberDomain, NumberKind, Result,
+    StoredColumn, Units, Values,
+};
 
 /// A temporary file that vanishes with its last handle.
 pub struct Scratch {
@@ -67,24 +70,77 @@ impl Drop for Removed {
     }
 }
 
-/// How the values of a column lie in a file.
-#[derive(Debug, Clone, Copy)]
-enum Form {
-    /// Codes as 4 bytes.
-    Codes,
-    /// Whole numbers as 4 bytes, counted from the smallest; [`MISSING`] for NaN.
-    Offsets { min: f64 },
-    /// Numbers as 8 bytes.
-    Numbers,
+/// A temporary file that pieces are appended to and read from, by any number of threads.
+#[derive(Debug)]
+pub struct ScratchFile {
+    scratch: Scratch,
+    /// The file and where it ends.
+    end: Mutex<(File, u64)>,
+    job: Job,
+}
+
+impl ScratchFile {
+    /// An empty file; `purpose` says what it is for, should there be none.
+    pub fn new(purpose: &str, job: &Job) -> Result<Self> {
+        let scratch = job.scratch(purpose)?;
+        let end = Mutex::new((scratch.create()?, 0));
+        Ok(Self { scratch, end, job: job.clone() })
+    }
+
+    /// Appends what `write` writes; where it begins. Fails with a resources error when the disk does not take it.
+    pub fn append(&self, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<u64> {
+        // A thread that panicked while it wrote leaves nothing that anybody reads.
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = end.1;
+        let length = write(&mut end.0).and_then(|()| end.0.stream_position());
+        end.1 = length.map_err(|e| self.scratch.failed("writing", &e))?;
+        self.job.count("spilled_bytes", (end.1 - start) as usize);
+        Ok(start)
+    }
+
+    /// Opens it for reading.
+    pub fn reader(&self) -> Result<ScratchReader<'_>> {
+        Ok(ScratchReader { file: self.scratch.open()?, scratch: &self.scratch })
+    }
+}
+
+/// A [`ScratchFile`] open for reading.
+#[derive(Debug)]
+pub struct ScratchReader<'a> {
+    file: File,
+    scratch: &'a Scratch,
+}
+
+impl ScratchReader<'_> {
+    /// Fills `bytes` from `start` on.
+    pub fn read(&mut self, start: u64, bytes: &mut [u8]) -> Result<()> {
+        let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(bytes));
+        read.map_err(|e| self.scratch.failed("reading", &e))
+    }
+}
+
+/// Writes the bytes of every item.
+pub fn write_items<X, const N: usize>(
+    file: &mut impl Write,
+    items: &[X],
+    bytes: impl Fn(&X) -> [u8; N],
+) -> std::io::Result<()> {
+    /// Items written at once.
+    const PORTION: usize = 1 << 16;
+    let mut buffer = Vec::with_capacity(items.len().min(PORTION) * N);
+    for items in items.chunks(PORTION) {
+        buffer.clear();
+        items.iter().for_each(|item| buffer.extend_from_slice(&bytes(item)));
+        file.write_all(&buffer)?;
+    }
+    Ok(())
 }
 
 /// A frame on disk; the domains of its columns stay in memory.
 #[derive(Debug)]
 pub struct SpilledFrame {
-    scratch: Scratch,
     rows: usize,
-    columns: Vec<Column>,
-    forms: Vec<Form>,
+    columns: Vec<StoredColumn>,
 }
 
 impl SpilledFrame {
@@ -93,28 +149,9 @@ impl SpilledFrame {
         if frame.units().is_some() {
             return Err(Error::internal("frames with units are not written to disk"));
         }
-        let scratch = job.scratch("encoded rows")?;
-        let mut file = BufWriter::with_capacity(1 << 20, scratch.create()?);
-        let mut forms = Vec::with_capacity(frame.columns().len());
-        let mut bytes = 0;
-        for column in frame.columns() {
-            let form = form(column);
-            let written = match (&column.values, form) {
-                (Values::Code(codes), _) => write_all(&mut file, codes.iter().map(|c| c.to_le_bytes())),
-                (Values::Number(values), Form::Offsets { min }) => {
-                    let offset = |v: &f64| if v.is_nan() { MISSING } else { (v - min) as u32 };
-                    write_all(&mut file, values.iter().map(|v| offset(v).to_le_bytes()))
-                }
-                (Values::Number(values), _) => write_all(&mut file, values.iter().map(|v| v.to_le_bytes())),
-                (Values::Omitted, _) => Ok(0),
-            };
-            bytes += written.map_err(|e| scratch.failed("writing", &e))?;
-            forms.push(form);
-        }
-        file.flush().map_err(|e| scratch.failed("writing", &e))?;
-        job.count("spilled_bytes", bytes);
-        let columns = frame.columns().iter().map(Column::without_values).collect();
-        Ok(Self { scratch, rows: frame.rows(), columns, forms })
+        let keeper = Keeper::on_disk(job)?;
+        let columns = frame.columns().iter().map(|column| keeper.write(column)).collect::<Result<_>>()?;
+        Ok(Self { rows: frame.rows(), columns })
     }
 
     /// Number of rows.
@@ -122,52 +159,9 @@ impl SpilledFrame {
         self.rows
     }
 
-    fn width(&self, column: usize) -> usize {
-        if matches!(self.forms[column], Form::Numbers) { 8 } else { 4 }
-    }
-
     fn load(&self, column: usize) -> Result<Values> {
-        let start: usize = (0..column).map(|c| self.width(c) * self.rows).sum();
-        let mut bytes = vec![0; self.width(column) * self.rows];
-        let read = |bytes: &mut [u8]| -> std::io::Result<()> {
-            let mut file = File::open(self.scratch.path())?;
-            file.seek(SeekFrom::Start(start as u64))?;
-            file.read_exact(bytes)
-        };
-        read(&mut bytes).map_err(|e| self.scratch.failed("reading", &e))?;
-        let words = || bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-        Ok(match self.forms[column] {
-            Form::Codes => Values::Code(words().collect()),
-            Form::Offsets { min } => {
-                Values::Number(words().map(|w| if w == MISSING { f64::NAN } else { min + f64::from(w) }).collect())
-            }
-            Form::Numbers => {
-                let (numbers, _) = bytes.as_chunks::<8>();
-                Values::Number(numbers.iter().map(|b| f64::from_le_bytes(*b)).collect())
-            }
-        })
+        Ok(self.columns[column].read()?.into_owned().values)
     }
-}
-
-fn form(column: &Column) -> Form {
-    match &column.domain {
-        Domain::Number(domain @ NumberDomain { kind: NumberKind::Integer { .. }, min, .. })
-            if domain.width() < f64::from(MISSING) =>
-        {
-            Form::Offsets { min: if min.is_nan() { 0.0 } else { *min } }
-        }
-        Domain::Number(_) => Form::Numbers,
-        _ => Form::Codes,
-    }
-}
-
-fn write_all<const N: usize>(file: &mut impl Write, words: impl Iterator<Item = [u8; N]>) -> std::io::Result<usize> {
-    let mut written = 0;
-    for word in words {
-        file.write_all(&word)?;
-        written += N;
-    }
-    Ok(written)
 }
 
 /// From the values of one frame to those of all.
@@ -193,8 +187,9 @@ impl SpilledRows {
         let Some(first) = frames.first() else { return Err(Error::internal("no frame was written to disk")) };
         let mut columns = Vec::with_capacity(first.columns.len());
         let mut recodes: Vec<Vec<Recode>> = vec![vec![]; frames.len()];
-        for (c, column) in first.columns.iter().enumerate() {
-            let domains: Vec<&Domain> = frames.iter().filter_map(|f| f.columns.get(c)).map(|c| &c.domain).collect();
+        for (c, column) in first.columns.iter().map(StoredColumn::header).enumerate() {
+            let domains: Vec<&Domain> =
+                frames.iter().filter_map(|f| f.columns.get(c)).map(|c| &c.header().domain).collect();
             let (domain, recode) = merge(&domains)
                 .ok_or_else(|| Error::internal(format!("column '{}' has domains of different kinds", column.name())))?;
             let holders = (0..frames.len()).filter(|&f| c < frames[f].columns.len());
@@ -207,6 +202,14 @@ impl SpilledRows {
     /// The columns with the domains of all frames, without values.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// The persons that rows encoded in pieces ([`crate::FrameBuilder::plain`]) belong to, where `spec` says what names them.
+    ///
+    /// # Errors
+    /// Those of [`crate::encode`].
+    pub fn units(&self, spec: &EncodeSpec) -> Result<Option<Units>> {
+        spec.unit.as_ref().map(|_| persons(&self.whole(self.columns.len() - 1)?)).transpose()
     }
 
     /// Rows of each frame.
@@ -229,9 +232,20 @@ impl SpilledRows {
         };
         Ok(Column { values, ..self.columns[column].without_values() })
     }
-}
 
-impl SpilledRows {
+    /// Reads one column of all frames.
+    pub fn whole(&self, column: usize) -> Result<Column> {
+        let mut values = self.columns[column].values.clone();
+        for frame in 0..self.frames.len() {
+            match (&mut values, self.load(frame, column)?.values) {
+                (Values::Number(all), Values::Number(part)) => all.extend(part),
+                (Values::Code(all), Values::Code(part)) => all.extend(part),
+                (all, part) => *all = part,
+            }
+        }
+        Ok(Column { values, ..self.columns[column].without_values() })
+    }
+
     /// The distinct numbers of a column, ascending; none for other columns.
     pub fn numbers(&self, column: usize) -> Result<Vec<f64>> {
         let mut all: Vec<f64> = vec![];

@@ -13,8 +13,8 @@ use lookalike_core::{Default, Job, Options, ParamKind, ParamSpec, Result};
 
 use crate::modal::Modal;
 use crate::model::Fitted;
-use crate::nn::{History, Schedule, train};
-use crate::rows::{Rows, Table};
+use crate::nn::{History, Schedule, train, window};
+use crate::rows::Rows;
 use fitted::Generated;
 pub(crate) use fitted::load;
 use layout::Layout;
@@ -112,22 +112,23 @@ impl Settings {
 }
 
 /// Learns from rows in canonical order.
-pub(crate) fn fit(settings: &Settings, rows: &dyn Rows, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
-    let table = Table::collect(rows, job)?;
-    job.count("rows_trained", table.rows);
-    let modal = Modal::fit(&table, settings.modes, settings.max_categories, seed, job)?;
+pub(crate) fn fit(settings: &Settings, rows: &Rows, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    job.count("rows_trained", rows.len());
+    let in_work = rows.columns_in_work(job)?;
+    let modal = Modal::fit(rows, settings.modes, settings.max_categories, seed, job)?;
     let layout = Layout::new(&modal, settings.conditional);
-    let condition_rows = layout.conditions.len() * table.rows * 4;
-    let _rows = job.reserve(modal.compact_bytes(table.rows) + condition_rows, "encoded rows")?;
-    let compact = modal.compact(&table, job)?;
-    let (mut history, units) = (History::of(&table), table.units);
-    drop(table.columns);
+    let encoded = modal.encode(rows, job)?;
+    drop(in_work);
+    // A window of rows, and its rows by condition.
+    let window = window(rows.len()).min(rows.len()) * (modal.row_bytes() + layout.conditions.len() * 4);
+    let _window = job.reserve(if settings.conditional { window } else { 0 }, "rows by condition")?;
+    let mut history = History::of(rows);
 
     let _networks = job.reserve(memory(settings, &layout), "generator and critic")?;
-    let mut adversaries = Adversaries::new(settings, &layout, &compact, seed);
+    let mut adversaries = Adversaries::new(settings, &layout, &encoded, seed);
     // Without columns there is nothing to learn.
     if layout.width > 0 {
-        history.extend(train(&mut adversaries, compact.rows, units.as_ref(), &settings.schedule, seed, job)?);
+        history.extend(train(&mut adversaries, rows.len(), rows.units(), &settings.schedule, seed, job)?);
     }
     let (generator, params, moments) = adversaries.finish(seed);
     Ok(Box::new(Generated::new(settings.name, history, modal, layout, generator, params, moments)))

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::codec::Reader;
 use crate::gaussian_copula::KNOTS;
 use crate::model::{FitReport, Fitted, Model};
-use crate::rows::{Rows, Table};
+use crate::rows::Rows;
 use crate::runs::Runs;
 use crate::symbols::Encoded;
 use crate::tree::{Draw, Grow, Grown, Node, Tree};
@@ -92,7 +92,7 @@ impl Model for Arf {
         true
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let params = Params {
             trees: options.int("trees").unwrap_or(20) as usize,
             min_node: options.int("min_node_size").unwrap_or(20) as usize,
@@ -100,14 +100,13 @@ impl Model for Arf {
             max_rounds: options.int("max_rounds").unwrap_or(10) as u64,
         };
         let knots = options.int("knots").unwrap_or(1024) as usize;
-        let mut table = Table::collect(rows, job)?;
-        job.check()?;
-        job.count("rows_trained", table.rows);
-        let width = table.columns.len();
+        let _encoded = rows.encoding(job)?;
+        job.count("rows_trained", rows.len());
+        let width = rows.columns().len();
         // Twice the rows with the bins of all columns, and each tree's rows of either kind.
-        let _memory = job.reserve(table.rows * (3 * width + 16 * params.trees), "growing a forest")?;
-        let encoded = Encoded::all(&mut table, knots, job)?;
-        let (trees, rounds) = adversarial(&encoded, table.rows, table.units.as_ref(), &params, seed, job)?;
+        let _memory = job.reserve(rows.len() * (3 * width + 16 * params.trees), "growing a forest")?;
+        let encoded = Encoded::all(rows, knots, job)?;
+        let (trees, rounds) = adversarial(&encoded, rows.len(), rows.units(), &params, seed, job)?;
         let trees = trees
             .into_par_iter()
             .map(|grown| {
@@ -119,7 +118,7 @@ impl Model for Arf {
                 Ok(Leaves::new(runs.collect(), grown.tree))
             })
             .collect::<Result<_>>()?;
-        let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: rounds };
+        let report = FitReport { epochs: rounds, ..rows.report() };
         Ok(Box::new(Forest::new(report, encoded.into_iter().map(|e| e.symbols).collect(), trees)))
     }
 

@@ -3,7 +3,8 @@
 mod score;
 
 use lookalike_core::{
-    Column, Default, Domain, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, Streams, Value, Values,
+    Column, ColumnStore, Default, Domain, Error, Frame, Job, Options, ParamKind, ParamSpec, Result, Streams, Value,
+    Values,
 };
 
 use crate::codec::Reader;
@@ -11,7 +12,7 @@ use crate::copies::CopyFilter;
 use crate::model::{Fitted, Model, model};
 use crate::nn::split;
 use crate::prepare::snap_all;
-use crate::rows::{FrameRows, Rows};
+use crate::rows::Rows;
 use score::Score;
 
 /// Fits each candidate to a part of the rows, makes rows with it, and takes the candidate whose rows say most of the rows that it
@@ -102,7 +103,7 @@ impl Model for Auto {
 
     fn choose(
         &self,
-        rows: &dyn Rows,
+        rows: &Rows,
         options: &Options,
         filter_copies: bool,
         seed: u64,
@@ -115,7 +116,7 @@ impl Model for Auto {
         Ok(Some(chosen.with_options()?))
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         match self.choose(rows, options, false, seed, job)? {
             Some((model, options)) => model.fit(rows, &options, seed, job),
             None => Err(Error::internal("no model was chosen")),
@@ -141,7 +142,7 @@ fn affordable(rows: usize, columns: usize, seconds: f64) -> Vec<&'static Candida
 /// The candidate with the best score; the first where rows are too few to tell.
 fn best(
     candidates: &[&'static Candidate],
-    rows: &dyn Rows,
+    rows: &Rows,
     filter_copies: bool,
     seed: u64,
     job: &Job,
@@ -151,8 +152,9 @@ fn best(
         return Ok(first);
     }
     let Some((learned, held)) = trial(rows, seed, job)? else { return Ok(first) };
+    let learned = ColumnStore::from(learned);
     let copies = filter_copies.then(|| CopyFilter::new(&learned, None, job)).transpose()?;
-    let learned = FrameRows::new(learned, rows.min_persons());
+    let learned = Rows::new(learned, rows.min_persons());
     let score = Score::new(&learned, &held, job)?;
     let count = (MADE.0 * held.rows()).max(MADE.1);
     let _memory = job.reserve(count * held.columns().len() * 16, "rows of a trial")?;
@@ -175,11 +177,8 @@ fn best(
 }
 
 /// The rows that a trial learns from and those it is measured on; `None` where they are too few.
-fn trial(rows: &dyn Rows, seed: u64, job: &Job) -> Result<Option<(Frame, Frame)>> {
-    // Rows come in the order of their hashes: the first of them are a random sample.
-    let Some(batch) = rows.batches().next() else { return Ok(None) };
-    let batch = batch?;
-    let all = batch.gather(&(0..batch.rows().min(TRIAL) as u32).collect::<Vec<_>>());
+fn trial(rows: &Rows, seed: u64, job: &Job) -> Result<Option<(Frame, Frame)>> {
+    let all = rows.first(TRIAL)?;
     let _memory = job.reserve(2 * all.memory(), "rows of a trial")?;
     let (learned, held) = split(all.rows(), all.units(), HELD_OUT, seed);
     let (learned, held) = (all.gather_persons(&learned), all.gather_persons(&held));

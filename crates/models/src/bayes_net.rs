@@ -4,11 +4,12 @@ mod fitted;
 mod structure;
 mod tables;
 
-use lookalike_core::{Default, Job, Options, ParamKind, ParamSpec, Result};
+use lookalike_core::{Default, Job, Options, ParamKind, ParamSpec, Result, Role};
 
 use crate::codec::Reader;
-use crate::model::{FitReport, Fitted, Model};
-use crate::rows::{Rows, Table};
+use crate::encoded::EncodedRows;
+use crate::model::{Fitted, Model};
+use crate::rows::Rows;
 use crate::tokens::{Tokens, merge};
 use fitted::Network;
 use structure::Variable;
@@ -69,7 +70,7 @@ impl Model for BayesNet {
             },
             ParamSpec {
                 name: "max_tokens",
-                kind: ParamKind::Int { min: 2, max: 65_536 },
+                kind: ParamKind::Int { min: 2, max: 65_000 },
                 default: Default::Int(64),
                 purpose: "Most finer bins of a numeric column, and most categories that are told apart; values within one are drawn by share.",
             },
@@ -80,18 +81,19 @@ impl Model for BayesNet {
         true
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let int = |name: &str, default: usize| options.int(name).map_or(default, |v| v as usize);
-        let table = Table::collect(rows, job)?;
-        job.count("rows_trained", table.rows);
-        let (tokens, codes) = Tokens::fit(&table, int("max_tokens", 64), job)?;
+        let _encoded = rows.encoding(job)?;
+        job.count("rows_trained", rows.len());
+        let tokens = Tokens::learn(rows, int("max_tokens", 64), job)?;
+        let codes = tokens.encode_rows(rows, job)?;
         // Two columns of as many bins as this share twenty rows a pair.
-        let most = (libm::sqrt(table.unit_count() as f64 / ROWS_PER_PAIR) as usize).max(LEAST_BINS);
-        let variables = variables(&table, &tokens, codes, int("bins", 16).min(most));
-        let _memory = job.reserve(table.rows * 24 * rayon::current_num_threads(), "the tables of a network")?;
-        let order = structure::learn(&variables, &table, int("max_parents", 4), job)?;
-        let nodes = tables::build(&variables, order, &table, job)?;
-        let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
+        let most = (libm::sqrt(rows.unit_count() as f64 / ROWS_PER_PAIR) as usize).max(LEAST_BINS);
+        let variables = variables(rows, &tokens, &codes, int("bins", 16).min(most))?;
+        let _memory = job.reserve(rows.len() * 24 * rayon::current_num_threads(), "the tables of a network")?;
+        let order = structure::learn(&variables, rows, int("max_parents", 4), job)?;
+        let nodes = tables::build(&variables, order, rows, job)?;
+        let report = rows.report();
         Ok(Box::new(Network::new(report, tokens, nodes)?))
     }
 
@@ -104,15 +106,16 @@ impl Model for BayesNet {
 }
 
 /// The variables of the network: every column's tokens, and before those of a number of many the coarser bins they lie in.
-fn variables(table: &Table, tokens: &Tokens, codes: Vec<Vec<u32>>, bins: usize) -> Vec<Variable> {
+fn variables(rows: &Rows, tokens: &Tokens, codes: &EncodedRows, bins: usize) -> Result<Vec<Variable>> {
     let mut variables: Vec<Variable> = vec![];
-    for (column, codes) in codes.into_iter().enumerate() {
+    for column in 0..rows.columns().len() {
         let size = tokens.sizes()[column];
         if size == 0 {
             continue;
         }
+        let codes: Vec<u32> = codes.track(column)?.choices().iter().map(|&t| t.into()).collect();
         let mut within = None;
-        let is_ordered = table.columns[column].values.numbers().is_some();
+        let is_ordered = rows.columns()[column].role() == Role::Number;
         if is_ordered {
             let coarse = coarsen(tokens, column, bins);
             let count = coarse.iter().max().map_or(0, |&b| b as usize + 1);
@@ -124,7 +127,7 @@ fn variables(table: &Table, tokens: &Tokens, codes: Vec<Vec<u32>>, bins: usize) 
         }
         variables.push(Variable { column, codes, size, within, bin_of: None, is_ordered });
     }
-    variables
+    Ok(variables)
 }
 
 /// The bin of each token of a number; missing has its own.

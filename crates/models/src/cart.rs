@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use crate::codec::Reader;
 use crate::gaussian_copula::KNOTS;
-use crate::model::{FitReport, Fitted, Model};
-use crate::rows::{Rows, Table};
+use crate::model::{Fitted, Model};
+use crate::rows::Rows;
 use crate::runs::Runs;
 use crate::symbols::Encoded;
 use crate::tree::{Grow, Grown, Tree};
@@ -102,7 +102,7 @@ impl Model for Cart {
         true
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let params = Params {
             min_leaf: options.int("min_leaf_size").unwrap_or(100) as usize,
             max_depth: options.int("max_depth").unwrap_or(32) as usize,
@@ -111,12 +111,12 @@ impl Model for Cart {
         };
         let knots = options.int("knots").unwrap_or(1024) as usize;
         let kind = options.choice("order").unwrap_or_else(|| order::ORDERS[0].into());
-        let mut table = Table::collect(rows, job)?;
-        job.count("rows_trained", table.rows);
-        let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
-        let encoded = Encoded::all(&mut table, knots, job)?;
+        let _memory = rows.encoding(job)?;
+        job.count("rows_trained", rows.len());
+        let report = rows.report();
+        let encoded = Encoded::all(rows, knots, job)?;
         let order = order::order(&encoded, &kind);
-        let columns = grow(encoded, &order, table.units.as_ref(), &params, job)?;
+        let columns = grow(encoded, &order, rows.units(), &params, job)?;
         Ok(Box::new(Columns::new(report, order, columns, params.smoothing)))
     }
 

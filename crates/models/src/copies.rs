@@ -1,6 +1,6 @@
 //! The set of training rows, to recognise verbatim copies.
 
-use lookalike_core::{Domain, Frame, Job, Reservation, Result, Values, row_hashes};
+use lookalike_core::{ColumnStore, Domain, Job, Reservation, Result, RowHashes, Values, row_hashes};
 
 use crate::prepare::snap_all;
 
@@ -12,25 +12,25 @@ pub(crate) struct CopyFilter {
 }
 
 impl CopyFilter {
-    /// The set of the frame's rows, without those that `shared` rows or more are equal to; numbers as they would leave, on the
+    /// The set of the rows, without those that `shared` rows or more are equal to; numbers as they would leave, on the
     /// domain's grid.
-    pub fn new(frame: &Frame, shared: Option<u32>, job: &Job) -> Result<Self> {
-        let size = (frame.rows() * 2).next_power_of_two().max(16);
+    pub fn new(rows: &ColumnStore, shared: Option<u32>, job: &Job) -> Result<Self> {
+        let size = (rows.rows() * 2).next_power_of_two().max(16);
         let memory = job.reserve(size * 8, "the set of training rows (filter_copies)")?;
-        let snapped: Vec<Values> = frame
-            .columns()
-            .iter()
-            .map(|c| match (&c.domain, &c.values) {
-                (Domain::Number(domain), Values::Number(values)) => {
-                    let mut values = values.clone();
-                    snap_all(domain, &mut values);
-                    Values::Number(values)
-                }
-                (_, values) => values.clone(),
-            })
-            .collect();
         let mut filter = Self { slots: vec![0; size], _memory: memory };
-        let mut hashes = row_hashes(&snapped.iter().collect::<Vec<_>>(), frame.rows());
+        let mut hashes = RowHashes::new(rows.rows());
+        for c in 0..rows.headers().len() {
+            job.check()?;
+            match (&rows.headers()[c].domain, rows.column(c)?) {
+                (Domain::Number(domain), column) => {
+                    let mut values = column.values.numbers().unwrap_or_default().to_vec();
+                    snap_all(domain, &mut values);
+                    hashes.add(&Values::Number(values));
+                }
+                (_, column) => hashes.add(&column.values),
+            }
+        }
+        let mut hashes = hashes.finish();
         hashes.sort_unstable();
         for equal in hashes.chunk_by(|a, b| a == b).filter(|equal| shared.is_none_or(|s| equal.len() < s as usize)) {
             let hash = equal[0];

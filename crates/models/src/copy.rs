@@ -4,7 +4,7 @@ use lookalike_core::{Job, Options, ParamSpec, Result, Stream, Values, below};
 
 use crate::codec::{Reader, Writer};
 use crate::model::{FitReport, Fitted, Model};
-use crate::rows::{Rows, Table};
+use crate::rows::Rows;
 use crate::stored::{CONTROL, Stored, require_control};
 
 /// Rows drawn from the training rows, with replacement: the positive control of attacks. Only what stands around every model is
@@ -32,13 +32,12 @@ impl Model for Copy {
         &[CONTROL]
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         require_control(NAME, "repeats training rows", options)?;
-        let table = Table::collect(rows, job)?;
-        job.check()?;
-        job.count("rows_trained", table.rows);
-        let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
-        Ok(Box::new(Copies { report, stored: Stored::new(table) }))
+        let _memory = rows.encoding(job)?;
+        job.count("rows_trained", rows.len());
+        let report = rows.report();
+        Ok(Box::new(Copies { report, stored: Stored::new(rows, job)? }))
     }
 
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {

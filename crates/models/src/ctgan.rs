@@ -70,7 +70,7 @@ impl Model for Ctgan {
         true
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let settings = Settings {
             game: Game::Penalised { lambda: 10.0 },
             conditional: true,

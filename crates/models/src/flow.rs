@@ -2,16 +2,19 @@
 
 mod layers;
 
+use std::ops::Range;
+
 use lookalike_core::{Default, Frame, Job, Options, ParamKind, ParamSpec, Result, Stream, Streams, Values};
 
 use crate::codec::{Reader, Writer, ensure};
+use crate::encoded::{Compact, EncodedRows};
 use crate::latents::Latents;
 use crate::model::{Epoch, FitReport, Fitted};
 use crate::nn::{
     Adam, History, Learner, Optimiser, Params, Pool, SHARDS, Schedule, Tape, Var, Workers, gradient, train,
 };
 use crate::normal::Normals;
-use crate::rows::{Rows, Table};
+use crate::rows::Rows;
 use layers::Flow;
 pub(crate) use layers::Steps;
 
@@ -40,19 +43,15 @@ pub(crate) const FLOW_TOKENS: ParamSpec = ParamSpec {
 pub(crate) fn fit(
     name: &'static str,
     steps: Steps,
-    rows: &dyn Rows,
+    rows: &Rows,
     options: &Options,
     seed: u64,
     job: &Job,
 ) -> Result<Box<dyn Fitted>> {
     let size = |name, default| options.int(name).unwrap_or(default) as usize;
-    let table = Table::collect(rows, job)?;
-    job.count("rows_trained", table.rows);
-    let _rows = job.reserve(table.rows * table.columns.len() * 4, "encoded training rows")?;
-    let (latents, tokens) = Latents::fit(&table, size("max_tokens", 1024), job)?;
-    let mut history = History::of(&table);
-    let units = table.units.clone();
-    drop(table);
+    job.count("rows_trained", rows.len());
+    let (latents, tokens) = Latents::fit(rows, size("max_tokens", 1024), job)?;
+    let mut history = History::of(rows);
     let schedule = Schedule::of(options);
     let flow = Flow::new(steps, latents.width(), size("layers", 8), size("hidden", 128), seed);
     let _weights = job.reserve(flow.params.len() * 4 * (5 + SHARDS), "the weights of a network")?;
@@ -69,7 +68,7 @@ pub(crate) fn fit(
     };
     // A single number is normal already.
     if training.latents.width() > 1 {
-        history.extend(train(&mut training, history.rows(), units.as_ref(), &schedule, seed, job)?);
+        history.extend(train(&mut training, history.rows(), rows.units(), &schedule, seed, job)?);
     }
     Ok(Box::new(Trained::new(name, training.flow, training.latents, history)?))
 }
@@ -92,7 +91,7 @@ pub(crate) fn load(name: &'static str, steps: Steps, bytes: &[u8]) -> Result<Box
 struct Training {
     flow: Flow,
     latents: Latents,
-    tokens: Vec<Vec<u32>>,
+    tokens: EncodedRows,
     best: Option<Params>,
     adam: Adam,
     rate: f64,
@@ -106,20 +105,21 @@ const HELD_OUT_BLOCK: u64 = 1 << 62;
 
 impl Training {
     /// Rows as points drawn from their tokens' intervals.
-    fn points(&self, t: &mut Tape, rows: &[u32], rng: &mut Stream) -> Var {
+    fn points(&self, t: &mut Tape, batch: &Compact, rows: Range<usize>, rng: &mut Stream) -> Var {
         let width = self.latents.width();
         t.constant(rows.len(), width, |z| {
-            for (z, &row) in z.chunks_exact_mut(width).zip(rows) {
+            for (z, row) in z.chunks_exact_mut(width).zip(rows.clone()) {
                 for (i, z) in z.iter_mut().enumerate() {
-                    *z = self.latents.draw(i, self.tokens[self.latents.column(i)][row as usize], rng);
+                    let token = batch.tracks[self.latents.column(i)].choices()[row];
+                    *z = self.latents.draw(i, token.into(), rng);
                 }
             }
         })
     }
 
     /// -ln of the flow's density over the standard normal's, 1 / `of` of the sum of rows.
-    fn loss(&self, t: &mut Tape, rows: &[u32], of: usize, rng: &mut Stream) -> Var {
-        let x = self.points(t, rows, rng);
+    fn loss(&self, t: &mut Tape, batch: &Compact, rows: Range<usize>, of: usize, rng: &mut Stream) -> Var {
+        let x = self.points(t, batch, rows, rng);
         let (z, log_volume) = self.flow.forward(t, x);
         let squares = t.square(z);
         let squares = t.row_sums(squares);
@@ -136,10 +136,11 @@ impl Training {
 impl Learner for Training {
     fn step(&mut self, rows: &[u32], step: u64) -> Result<f64> {
         let mut sum = std::mem::take(&mut self.gradient);
-        let size = rows.len().div_ceil(SHARDS).max(1);
+        let (batch, size) = (self.tokens.gather(rows)?, rows.len().div_ceil(SHARDS).max(1));
         let (loss, _) = gradient(&self.flow.params, &self.workers, &mut sum, |t, s| {
             let mut rng = self.streams.block(step * SHARDS as u64 + s as u64);
-            (self.loss(t, rows.chunks(size).nth(s).unwrap_or(&[]), rows.len(), &mut rng), ())
+            let part = (s * size).min(batch.rows)..((s + 1) * size).min(batch.rows);
+            (self.loss(t, &batch, part, rows.len(), &mut rng), ())
         });
         self.adam.step(&mut self.flow.params.values, &sum);
         self.gradient = sum;
@@ -149,8 +150,9 @@ impl Learner for Training {
     fn held_out(&mut self, rows: &[u32]) -> Result<Option<f64>> {
         let (mut pool, mut sum) = (Pool::new(), 0.0);
         for (b, part) in rows.chunks(1024).enumerate() {
+            let (batch, rng) = (self.tokens.gather(part)?, &mut self.streams.block(HELD_OUT_BLOCK + b as u64));
             let mut t = Tape::forward(&self.flow.params, &mut pool);
-            let loss = self.loss(&mut t, part, rows.len(), &mut self.streams.block(HELD_OUT_BLOCK + b as u64));
+            let loss = self.loss(&mut t, &batch, 0..part.len(), rows.len(), rng);
             sum += f64::from(t.finish(loss).data[0]);
         }
         Ok(Some(sum))

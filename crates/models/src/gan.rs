@@ -45,7 +45,7 @@ impl Model for Gan {
         ]
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         adversarial::fit(&Settings { betas: [0.5, 0.999], ..Settings::of(NAME, options) }, rows, seed, job)
     }
 

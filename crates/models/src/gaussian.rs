@@ -1,5 +1,6 @@
 //! One multivariate normal for all columns: mean vector and full covariance.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use lookalike_core::{Column, Domain, Frame, Job, MISSING, Options, ParamSpec, Result, Stream, Values};
@@ -11,7 +12,7 @@ use crate::codec::{Reader, Writer, ensure, inconsistent};
 use crate::factor::{Factor, TILE, Tile};
 use crate::linalg::{Square, correlation_factor, dot};
 use crate::model::{FitReport, Fitted, Model};
-use crate::rows::{Rows, Table};
+use crate::rows::Rows;
 use shift::Shift;
 
 mod shift;
@@ -53,14 +54,14 @@ impl Model for Gaussian {
         true
     }
 
-    fn fit(&self, rows: &dyn Rows, _options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
-        let table = Table::collect(rows, job)?;
-        job.count("rows_trained", table.rows);
-        let parts: Vec<Part> = table.columns.par_iter().map(Part::fit).collect();
+    fn fit(&self, rows: &Rows, _options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+        let _memory = rows.encoding(job)?;
+        job.count("rows_trained", rows.len());
+        let parts: Vec<Part> = rows.map(job, |_, column| Ok(Part::fit(column)))?;
         let size = parts.iter().map(Part::width).sum();
         let _matrix = job.reserve(size * (size * 16 + SHARD * 8), "the covariance matrix")?;
-        let factor = Factor::new(size, correlation_factor(&correlation(&parts, &table, size, job)?, job)?);
-        let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
+        let factor = Factor::new(size, correlation_factor(&correlation(&parts, rows, size, job)?, job)?);
+        let report = rows.report();
         Ok(Box::new(Normal::new(report, parts, factor)?))
     }
 
@@ -147,17 +148,18 @@ impl Part {
 }
 
 /// Correlation matrix of numbers and indicators; missing values sit at the mean.
-fn correlation(parts: &[Part], table: &Table, size: usize, job: &Job) -> Result<Square> {
+fn correlation(parts: &[Part], all: &Rows, size: usize, job: &Job) -> Result<Square> {
     // Sums of products of deviations, shard after shard of the canonical order.
+    let columns: Vec<Cow<Column>> = (0..parts.len()).map(|c| all.column(c)).collect::<Result<_>>()?;
     let mut sums = Square::zeros(size);
     let mut shard = vec![0.0f64; size * SHARD];
-    for start in (0..table.rows).step_by(SHARD) {
+    for start in (0..all.len()).step_by(SHARD) {
         job.check()?;
-        job.progress("fit", start as u64, table.rows as u64);
-        let rows = SHARD.min(table.rows - start);
+        job.progress("fit", start as u64, all.len() as u64);
+        let rows = SHARD.min(all.len() - start);
         shard.fill(0.0);
         let mut rest = &mut shard[..];
-        for (part, column) in parts.iter().zip(&table.columns) {
+        for (part, column) in parts.iter().zip(&columns) {
             let (own, after) = rest.split_at_mut(part.width() * SHARD);
             rest = after;
             encode(part, &column.values, start..start + rows, own);

@@ -14,8 +14,8 @@ use crate::codec::Reader;
 use crate::factor::Factor;
 use crate::linalg::correlation_factor;
 use crate::marginal::{Marginal, NO_PIECE};
-use crate::model::{FitReport, Fitted, Model};
-use crate::rows::{Rows, Table};
+use crate::model::{Fitted, Model};
+use crate::rows::Rows;
 use classes::Classes;
 use dependence::{Seen, Source, correlations, repair};
 use fitted::{GroupPart, NumberPart, Part};
@@ -84,13 +84,13 @@ impl Model for GaussianCopula {
         &[KNOTS]
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let knots = options.int("knots").unwrap_or(1024) as usize;
-        let table = Table::collect(rows, job)?;
-        job.count("rows_trained", table.rows);
-        let (numbers, groups) = columns(&table, knots, job)?;
+        let _memory = rows.encoding(job)?;
+        job.count("rows_trained", rows.len());
+        let (numbers, groups) = columns(rows, knots, job)?;
         let classes: Vec<Classes> = groups.par_iter().map(Classes::of).collect();
-        let trees = trees(&numbers, &groups, &classes, &table, job)?;
+        let trees = trees(&numbers, &groups, &classes, rows, job)?;
 
         let mut sources: Vec<Source> = vec![];
         let mut steps: Vec<Step> = vec![];
@@ -122,13 +122,13 @@ impl Model for GaussianCopula {
             let Group { members, cells, count, .. } = group;
             parts.push(Part::Group(GroupPart { latent, members, cells, count, tree }));
         }
-        let independent = table.unit_count() as f64 / table.rows.max(1) as f64;
+        let independent = rows.unit_count() as f64 / rows.len().max(1) as f64;
         let size = steps.len();
         let _matrices = job.reserve(size * size * 8 * 4, "the correlation matrix")?;
         let matrix = repair(correlations(&sources, &steps, independent, job)?, &blocks, job)?;
         let factor = Factor::new(size, correlation_factor(&matrix, job)?);
-        let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
-        Ok(Box::new(fitted::Copula::new(report, table.columns.len(), parts, factor)?))
+        let report = rows.report();
+        Ok(Box::new(fitted::Copula::new(report, rows.columns().len(), parts, factor)?))
     }
 
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {
@@ -150,21 +150,20 @@ struct Number {
 type Numbers = Vec<(Number, Step)>;
 
 /// Numeric columns that stay on their own, and groups of all other columns.
-fn columns(table: &Table, knots: usize, job: &Job) -> Result<(Numbers, Vec<Group>)> {
-    job.check()?;
-    let fit = |(column, c): (usize, &Column)| -> (Option<Number>, Option<Group>) {
-        match &c.values {
+fn columns(rows: &Rows, knots: usize, job: &Job) -> Result<(Numbers, Vec<Group>)> {
+    let fit = |column: usize, c: &Column| {
+        Ok(match &c.values {
             Values::Number(values) => {
-                let (marginal, pieces) = Marginal::fit(values, table.units.as_ref(), table.min_persons, knots);
+                let (marginal, pieces) = Marginal::fit(values, rows.units(), rows.min_persons(), knots);
                 let group = Group::of_numbers(column, &marginal, &pieces);
                 (Some(Number { column, marginal, pieces }), group)
             }
             Values::Code(codes) => (None, Some(Group::of_codes(column, codes))),
             Values::Omitted => (None, None),
-        }
+        })
     };
-    let (numbers, groups): (Vec<_>, Vec<_>) = table.columns.par_iter().enumerate().map(fit).unzip();
-    let mut groups = join_groups(groups.into_iter().flatten().collect(), table, job)?;
+    let (numbers, groups): (Vec<_>, Vec<_>) = rows.map(job, fit)?.into_iter().unzip();
+    let mut groups = join_groups(groups.into_iter().flatten().collect(), rows, job)?;
     // Numbers that joined nothing keep their order, unless two levels have none.
     let numeric: Vec<bool> = numbers.iter().map(Option::is_some).collect();
     groups.retain(|g| g.members.len() > 1 || g.len() <= 2 || !numeric[g.members[0].column as usize]);
@@ -180,7 +179,7 @@ fn trees(
     numbers: &[(Number, Step)],
     groups: &[Group],
     classes: &[Classes],
-    table: &Table,
+    rows: &Rows,
     job: &Job,
 ) -> Result<Vec<Tree>> {
     // Every other column as a few bins, the last for missing or infrequent.
@@ -202,7 +201,7 @@ fn trees(
             .map(|(_, (codes, bins))| (contingency(&classes.code, classes.len(), codes, *bins), *bins))
             .collect();
         let others: Vec<Profile> = tables.iter().map(|(counts, bins)| Profile { counts, bins: *bins }).collect();
-        trees.push(Profiles::new(&classes.count, &others, table.unit_count()).tree(limit));
+        trees.push(Profiles::new(&classes.count, &others, rows.unit_count()).tree(limit));
     }
     Ok(trees)
 }

@@ -44,7 +44,7 @@ impl Model for Glow {
         PARAMS
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         flow::fit(NAME, Steps::Mix, rows, options, seed, job)
     }
 

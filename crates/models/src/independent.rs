@@ -1,7 +1,6 @@
 //! Every column on its own: the floor that a model of dependence has to beat.
 
 use lookalike_core::{Domain, Frame, Job, MISSING, Options, ParamSpec, Result, Stream, Values};
-use rayon::prelude::*;
 
 use crate::alias::Alias;
 use crate::codec::{Reader, Writer, ensure, inconsistent};
@@ -9,7 +8,7 @@ use crate::gaussian_copula::KNOTS;
 use crate::marginal::{Marginal, Quantiles};
 use crate::model::{FitReport, Fitted, Model};
 use crate::normal::Normals;
-use crate::rows::{Rows, Table};
+use crate::rows::Rows;
 
 /// Independent columns: categories by frequency, numbers by the same quantile tables as `gaussian_copula` (atoms where
 /// enough persons share a value, evenly spread bins between), missing by its share. No dependence between columns.
@@ -40,25 +39,27 @@ impl Model for Independent {
         true
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let knots = options.int("knots").unwrap_or(1024) as usize;
-        let table = Table::collect(rows, job)?;
-        job.count("rows_trained", table.rows);
-        let columns = table.columns.par_iter().map(|column| match (&column.values, &column.domain) {
-            (Values::Number(values), _) => {
-                Distribution::Number(Marginal::fit(values, table.units.as_ref(), table.min_persons, knots).0)
-            }
-            (Values::Code(codes), Domain::Category(domain)) => {
-                // The last slot counts missing values.
-                let missing = domain.labels.len();
-                let mut count = vec![0u64; missing + 1];
-                codes.iter().for_each(|&c| count[(c as usize).min(missing)] += 1);
-                Distribution::Category(count)
-            }
-            _ => Distribution::Omitted,
-        });
-        let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
-        Ok(Box::new(Columns::new(report, columns.collect())?))
+        job.count("rows_trained", rows.len());
+        let _memory = rows.columns_in_work(job)?;
+        let columns = rows.map(job, |_, column| {
+            Ok(match (&column.values, &column.domain) {
+                (Values::Number(values), _) => {
+                    Distribution::Number(Marginal::fit(values, rows.units(), rows.min_persons(), knots).0)
+                }
+                (Values::Code(codes), Domain::Category(domain)) => {
+                    // The last slot counts missing values.
+                    let missing = domain.labels.len();
+                    let mut count = vec![0u64; missing + 1];
+                    codes.iter().for_each(|&c| count[(c as usize).min(missing)] += 1);
+                    Distribution::Category(count)
+                }
+                _ => Distribution::Omitted,
+            })
+        })?;
+        let report = rows.report();
+        Ok(Box::new(Columns::new(report, columns)?))
     }
 
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>> {

@@ -1,10 +1,11 @@
 //! Columns as standard normals, for models of continuous vectors.
 
-use lookalike_core::{Error, Job, Result, Stream, Values, uniform};
+use lookalike_core::{Error, Job, Result, Role, Stream, Values, uniform};
 
 use crate::codec::{Reader, Writer, ensure};
+use crate::encoded::EncodedRows;
 use crate::normal::{cumulative, quantile};
-use crate::rows::Table;
+use crate::rows::Rows;
 use crate::tokens::{Bins, Tokens, UNKNOWN, order_by_profile};
 
 /// Every column as one number of standard normal distribution: its tokens are intervals of the unit interval as wide as their
@@ -52,28 +53,35 @@ impl Intervals {
 const EDGE: f64 = 1e-7;
 
 impl Latents {
-    /// Learns the intervals; also returns the tokens of every row, a column of the training rows.
-    pub fn fit(table: &Table, max_tokens: usize, job: &Job) -> Result<(Self, Vec<Vec<u32>>)> {
-        let (tokens, rows) = Tokens::fit(table, max_tokens, job)?;
-        let bins: Vec<Bins> = rows.iter().enumerate().map(|(c, t)| Bins::of_codes(t, tokens.counts(c))).collect();
+    /// Learns the intervals; also returns the tokens of every row, a track of choices a column of the training rows.
+    pub fn fit(rows: &Rows, max_tokens: usize, job: &Job) -> Result<(Self, EncodedRows)> {
+        let _in_work = rows.columns_in_work(job)?;
+        let tokens = Tokens::learn(rows, max_tokens, job)?;
+        let encoded = tokens.encode_rows(rows, job)?;
+        let _profiles = job.reserve(rows.len() * rows.columns().len(), "the profiles of categories")?;
+        let track = |c: usize| -> Result<Vec<u32>> {
+            Ok(encoded.track(c)?.choices().iter().map(|&token| token.into()).collect())
+        };
+        let bins = |c: usize| Ok(Bins::of_codes(&track(c)?, tokens.counts(c)));
+        let bins: Vec<Bins> = (0..rows.columns().len()).map(bins).collect::<Result<_>>()?;
         let mut columns = vec![];
-        for (column, values) in table.columns.iter().map(|c| &c.values).enumerate() {
+        for column in 0..rows.columns().len() {
             if tokens.sizes()[column] == 0 {
                 continue;
             }
             let mut order: Vec<u32> = (0..tokens.sizes()[column] as u32).collect();
-            if let Values::Code(_) = values {
+            if rows.columns()[column].role() == Role::Category {
                 let others: Vec<&Bins> = bins
                     .iter()
                     .enumerate()
                     .filter(|(c, _)| *c != column && tokens.sizes()[*c] > 1)
                     .map(|(_, b)| b)
                     .collect();
-                order_by_profile(&mut order, &rows[column], tokens.counts(column), &others, job)?;
+                order_by_profile(&mut order, &track(column)?, tokens.counts(column), &others, job)?;
             }
             columns.push(Intervals::new(column, order, tokens.counts(column))?);
         }
-        Ok((Self { tokens, columns }, rows))
+        Ok((Self { tokens, columns }, encoded))
     }
 
     /// Numbers a row.

@@ -14,7 +14,7 @@ use crate::nn::{
     load_moments, save_moments, train,
 };
 use crate::normal::Normals;
-use crate::rows::{Rows, Table};
+use crate::rows::Rows;
 use learner::Networks;
 use networks::{Generator, LAYERS, Sizes};
 use units::Units;
@@ -148,24 +148,22 @@ impl Model for MedGan {
         ]
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
-        let table = Table::collect(rows, job)?;
-        job.count("rows_trained", table.rows);
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+        job.count("rows_trained", rows.len());
+        let in_work = rows.columns_in_work(job)?;
         let max_categories = options.int(MAX_CATEGORIES.name).unwrap_or(2) as usize;
-        let units = Units::fit(&table, max_categories, job)?;
+        let units = Units::fit(rows, max_categories, job)?;
         job.check()?;
-        let records = units.encode(&table.columns, table.rows);
+        let records = units.encode(rows)?;
         let _records = job.reserve(records.memory(), "encoded rows")?;
-        let mut history = History::of(&table);
-        let persons = table.units;
-        drop(table.columns);
-
+        drop(in_work);
+        let mut history = History::of(rows);
         let settings = Settings::of(options);
         let _networks = job.reserve(settings.memory(units.width), "autoencoder, generator and discriminator")?;
         let mut networks = Networks::new(&records, &units, &settings, seed);
         // Without columns there is nothing to learn.
         if units.width > 0 {
-            let (rows, persons) = (records.rows(), persons.as_ref());
+            let (rows, persons) = (records.rows(), rows.units());
             train(&mut networks.pretraining(), rows, persons, &settings.pretraining(options), seed, job)?;
             history.extend(train(&mut networks.game(), rows, persons, &settings.game(), seed, job)?);
         }

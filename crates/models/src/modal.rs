@@ -1,16 +1,15 @@
 //! Rows as vectors for neural networks: the mode-specific normalisation of CTGAN and TVAE.
 
-mod compact;
 mod mixture;
 
 use lookalike_core::{Job, MISSING, Result, Stream, Streams, Values};
 use rayon::prelude::*;
 
 use crate::codec::{Reader, Writer, ensure, inconsistent};
+use crate::encoded::{Compact, EncodedRows, Track};
 use crate::marginal::Marginal;
-use crate::rows::Table;
-use crate::tokens::{Grouping, group_categories, marginals};
-pub(crate) use compact::{Compact, Track};
+use crate::rows::Rows;
+use crate::tokens::{Grouping, MOST_TOKENS, distributions};
 use mixture::Mixture;
 
 /// Encoding of a value that the column has no place for; see [`Modal::encode_given`].
@@ -22,8 +21,6 @@ const KNOTS: usize = 1024;
 const ATOM_SHARE: f64 = 0.05;
 /// A column of so few different values, all shared by enough persons, is nothing but such modes.
 const FEW_VALUES: usize = 20;
-/// Most categories, so that a choice fits 16 bits.
-const MOST_TOKENS: usize = 65_000;
 
 /// Mode-specific normalisation (Xu, Skoularidou, Cuesta-Infante & Veeramachaneni 2019, Modeling Tabular data using
 /// Conditional GAN, section 4.2).
@@ -73,7 +70,7 @@ pub(crate) struct Part {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Choice<'a> {
     pub column: usize,
-    /// Place in [`Modal::spans`] and [`Compact::tracks`].
+    /// Place in [`Modal::spans`] and among the tracks of [`Modal::encode`].
     pub span: usize,
     pub start: usize,
     pub size: usize,
@@ -109,13 +106,12 @@ pub(crate) struct Encoded {
 
 impl Modal {
     /// Learns up to `modes` Gaussians a number and up to `max_tokens` choices a category. `seed` keys the draws of modes.
-    pub fn fit(table: &Table, modes: usize, max_tokens: usize, seed: u64, job: &Job) -> Result<Self> {
-        let marginals = marginals(table, KNOTS, job)?;
-        let groupings = group_categories(table, &marginals, max_tokens.clamp(2, MOST_TOKENS), job)?;
+    pub fn fit(rows: &Rows, modes: usize, max_tokens: usize, seed: u64, job: &Job) -> Result<Self> {
+        let (marginals, groupings) = distributions(rows, KNOTS, max_tokens.clamp(2, MOST_TOKENS), job)?;
         let columns = marginals.into_par_iter().zip(groupings).map(|(marginal, categories)| {
             job.check()?;
             Ok(match (marginal, categories) {
-                (Some((marginal, _)), _) => Coding::Number(Modes::fit(&marginal, modes)),
+                (Some(marginal), _) => Coding::Number(Modes::fit(&marginal, modes)),
                 (_, Some((grouping, count, missing))) => Coding::Category { count, missing, grouping },
                 _ => Coding::Omitted,
             })
@@ -162,6 +158,12 @@ impl Modal {
         &self.spans
     }
 
+    /// Bytes of an encoded row.
+    pub fn row_bytes(&self) -> usize {
+        let bytes = |span: &Span| if matches!(span, Span::Scalar { .. }) { 4 } else { 2 };
+        self.spans.iter().map(bytes).sum()
+    }
+
     /// The spans of each column; `None` for identifiers.
     pub fn parts(&self) -> &[Option<Part>] {
         &self.parts
@@ -177,32 +179,20 @@ impl Modal {
         self.parts.iter().enumerate().filter_map(choice).collect()
     }
 
-    /// Rows with the columns of the training rows, encoded: the mode of a number is drawn from its posterior, by place of the
-    /// row and seed. The caller reserves [`Modal::compact_bytes`]. Values without a place are the most frequent choice.
-    pub fn compact(&self, table: &Table, job: &Job) -> Result<Compact> {
+    /// Rows with the columns of the training rows, encoded, a track a span: the mode of a number is drawn from its posterior, by
+    /// place of the row and seed. Values without a place are the most frequent choice.
+    pub fn encode(&self, rows: &Rows, job: &Job) -> Result<EncodedRows> {
         let streams = Streams::new(self.seed, "modes");
-        let encode = |(c, column): (usize, &lookalike_core::Column)| {
-            job.check()?;
-            Ok(self.encode_given(c, &column.values, &mut streams.block(c as u64)))
-        };
-        let encoded: Vec<Encoded> = table.columns.par_iter().enumerate().map(encode).collect::<Result<_>>()?;
-        let mut tracks = vec![];
-        for ((encoded, part), count) in encoded.into_iter().zip(&self.parts).zip(&self.counts) {
-            let Some(part) = part else { continue };
-            if part.scalar.is_some() {
-                tracks.push(Track::Scalar(encoded.scalars));
-            }
+        let encode = |c: usize| {
+            let (Some(part), count) = (self.parts[c], &self.counts[c]) else { return Ok(vec![]) };
+            let encoded = self.encode_given(c, &rows.column(c)?.values, &mut streams.block(c as u64));
             let most = (0..count.len()).max_by_key(|&i| (count[i], std::cmp::Reverse(i))).unwrap_or(0) as u16;
             let choice = |&c: &u32| if c == UNKNOWN { most } else { c as u16 };
-            tracks.push(Track::Choice(encoded.choices.iter().map(choice).collect()));
-        }
-        Ok(Compact { rows: table.rows, tracks })
-    }
-
-    /// Bytes of so many compact rows.
-    pub fn compact_bytes(&self, rows: usize) -> usize {
-        let bytes = |span: &Span| if matches!(span, Span::Scalar { .. }) { 4 } else { 2 };
-        rows * self.spans.iter().map(bytes).sum::<usize>()
+            let choices = Track::Choice(encoded.choices.iter().map(choice).collect());
+            let scalars = part.scalar.map(|_| Track::Scalar(encoded.scalars));
+            Ok(scalars.into_iter().chain([choices]).collect())
+        };
+        EncodedRows::of(rows.len(), self.parts.len(), self.row_bytes(), rows.is_on_disk(), job, encode)
     }
 
     #[cfg(test)]

@@ -27,7 +27,7 @@ pub trait Model: Sync {
     /// copies of the rows will be left out of what is made.
     fn choose(
         &self,
-        _rows: &dyn Rows,
+        _rows: &Rows,
         _options: &Options,
         _filter_copies: bool,
         _seed: u64,
@@ -37,7 +37,7 @@ pub trait Model: Sync {
     }
     /// Learns from rows in canonical order. `options` were checked against [`Model::params`]; `seed` keys every random
     /// number drawn while learning. Fails when cancelled, without memory, or on data the model cannot hold.
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>>;
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>>;
     /// Reads what [`Fitted::save`] wrote. A data error for another model, another format version or damaged bytes.
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Fitted>>;
 }

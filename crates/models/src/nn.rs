@@ -45,6 +45,7 @@ pub(crate) use sparse::Sparse;
 pub(crate) use tape::{Mat, Pool, SHARDS, Tape, Var, Workers, gradient, gradient_within};
 pub(crate) use train::{
     HELD_OUT_SHARE, Learner, MAX_SECONDS, Schedule, batch_size, epochs, learning_rate, patience, shuffle, split, train,
+    window,
 };
 
 #[cfg(test)]

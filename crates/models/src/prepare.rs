@@ -11,7 +11,8 @@ mod structure;
 use std::sync::Arc;
 
 use lookalike_core::{
-    CategoryDomain, Column, Domain, Error, Frame, MISSING, NumberDomain, NumberKind, Result, Stream, Units, Values,
+    CategoryDomain, Column, ColumnStore, Domain, Error, Job, Keeper, MISSING, NumberDomain, NumberKind, Result,
+    StoredColumn, Stream, Units, Values, category_units,
 };
 use rayon::prelude::*;
 
@@ -32,36 +33,44 @@ pub(crate) enum Restore {
 }
 
 /// Replaces rare categories by one code, and extreme numbers by values that tell little more than the mean of enough
-/// persons'. `frame` is in canonical order.
-pub(crate) fn prepare(frame: &Frame, min_persons: u32) -> Result<(Frame, Vec<Restore>)> {
-    let prepared: Vec<(Column, Restore)> = (0..frame.columns().len())
+/// persons'. `rows` are in canonical order; what becomes of them is kept by `keeper`.
+pub(crate) fn prepare(
+    rows: ColumnStore,
+    min_persons: u32,
+    keeper: &Keeper,
+    job: &Job,
+) -> Result<(ColumnStore, Vec<Restore>)> {
+    let count = rows.rows();
+    let (columns, units) = rows.into_parts();
+    let prepared: Vec<(StoredColumn, Restore)> = columns
         .into_par_iter()
-        .map(|c| {
-            let column = &frame.columns()[c];
-            match (&column.domain, &column.values) {
-                (Domain::Number(domain), Values::Number(values)) => {
-                    let (mut values, domain) = blunt(values, *domain, frame.units(), min_persons as usize);
-                    let (domain, by) = move_base(domain);
-                    if by != 0.0 {
-                        values.iter_mut().for_each(|v| *v -= by);
-                    }
-                    let restore = if by == 0.0 { Restore::Keep(Some(domain)) } else { Restore::Moved { domain, by } };
-                    let column = Column {
-                        domain: Domain::Number(domain),
-                        values: Values::Number(values),
-                        ..column.without_values()
-                    };
-                    Ok((column, restore))
-                }
-                (Domain::Category(domain), Values::Code(codes)) => {
-                    recode(column, domain, codes, &frame.category_units(c), min_persons)
-                }
-                _ => Ok((column.without_values(), Restore::Keep(None))),
-            }
+        .map(|column| {
+            job.check()?;
+            let (column, restore) = prepare_column(column.into_column()?, units.as_ref(), min_persons)?;
+            Ok((keeper.keep(column)?, restore))
         })
         .collect::<Result<_>>()?;
     let (columns, restore) = prepared.into_iter().unzip();
-    Ok((Frame::new(frame.rows(), columns, frame.units().cloned()), restore))
+    Ok((ColumnStore::new(count, columns, units), restore))
+}
+
+fn prepare_column(column: Column, units: Option<&Units>, min_persons: u32) -> Result<(Column, Restore)> {
+    match (&column.domain, &column.values) {
+        (Domain::Number(domain), Values::Number(values)) => {
+            let (mut values, domain) = blunt(values, *domain, units, min_persons as usize);
+            let (domain, by) = move_base(domain);
+            if by != 0.0 {
+                values.iter_mut().for_each(|v| *v -= by);
+            }
+            let restore = if by == 0.0 { Restore::Keep(Some(domain)) } else { Restore::Moved { domain, by } };
+            let domain = Domain::Number(domain);
+            Ok((Column { domain, values: Values::Number(values), ..column }, restore))
+        }
+        (Domain::Category(domain), Values::Code(codes)) => {
+            recode(&column, domain, codes, &category_units(&column, units), min_persons)
+        }
+        _ => Ok((column, Restore::Keep(None))),
+    }
 }
 
 fn recode(

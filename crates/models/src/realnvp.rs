@@ -43,7 +43,7 @@ impl Model for RealNvp {
         PARAMS
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         flow::fit(NAME, Steps::Swap, rows, options, seed, job)
     }
 

@@ -1,122 +1,116 @@
 //! Training rows as models see them.
 
-use lookalike_core::{Column, Frame, Job, Reservation, Result, Units, Values};
+use std::borrow::Cow;
 
-/// Training rows: a stream of encoded batches in canonical order that can be read again and again.
+use lookalike_core::{Column, ColumnStore, Frame, Job, Reservation, Result, Role, Units};
+use rayon::prelude::*;
+
+use crate::model::FitReport;
+
+/// Training rows in canonical order, read column by column, as often as a model likes, from memory or from disk.
 ///
 /// Rare categories and extreme numbers have already been replaced (see [`crate::Synthesizer`]); columns have
 /// at most one category that stands for all rare ones.
-pub trait Rows: Sync {
-    /// Number of rows.
-    fn len(&self) -> usize;
-    /// True without rows.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-    /// Fields and domains, without values.
-    fn columns(&self) -> &[Column];
-    /// The rows from the first on, always in the same order and batches.
-    fn batches(&self) -> Box<dyn Iterator<Item = Result<Frame>> + '_>;
-    /// Persons that have to share a value, or a combination of categories, before a model may keep it as such.
-    fn min_persons(&self) -> u32;
-}
-
-/// Rows held in memory.
-pub(crate) struct FrameRows {
-    frame: Frame,
-    columns: Vec<Column>,
+#[derive(Debug)]
+pub struct Rows {
+    store: ColumnStore,
     min_persons: u32,
 }
 
-impl FrameRows {
-    /// `frame` is in canonical order.
-    pub fn new(frame: Frame, min_persons: u32) -> Self {
-        let columns = frame.columns().iter().map(Column::without_values).collect();
-        Self { frame, columns, min_persons }
-    }
-}
-
-/// Rows a batch.
-const BATCH: usize = 65_536;
-
-impl Rows for FrameRows {
-    fn len(&self) -> usize {
-        self.frame.rows()
+impl Rows {
+    /// Rows in canonical order. `min_persons` have to share a value, or a combination of categories, before a model may keep it
+    /// as such.
+    pub fn new(store: impl Into<ColumnStore>, min_persons: u32) -> Self {
+        Self { store: store.into(), min_persons }
     }
 
-    fn columns(&self) -> &[Column] {
-        &self.columns
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.store.rows()
     }
 
-    fn batches(&self) -> Box<dyn Iterator<Item = Result<Frame>> + '_> {
-        Box::new((0..self.frame.rows()).step_by(BATCH).map(|start| {
-            let range = start..(start + BATCH).min(self.frame.rows());
-            let columns = self.frame.columns().iter().map(|c| Column {
-                values: match &c.values {
-                    Values::Number(v) => Values::Number(v[range.clone()].to_vec()),
-                    Values::Code(v) => Values::Code(v[range.clone()].to_vec()),
-                    Values::Omitted => Values::Omitted,
-                },
-                ..c.without_values()
-            });
-            let units = self.frame.units().map(|u| Units { codes: u.codes[range.clone()].to_vec(), count: u.count });
-            Ok(Frame::new(range.len(), columns.collect(), units))
-        }))
+    /// True without rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
-    fn min_persons(&self) -> u32 {
-        self.min_persons
+    /// Fields and domains, without values.
+    pub fn columns(&self) -> &[Column] {
+        self.store.headers()
     }
-}
 
-/// All rows at once, for models that need whole columns.
-pub(crate) struct Table {
-    pub rows: usize,
-    pub columns: Vec<Column>,
-    pub units: Option<Units>,
-    pub min_persons: u32,
-    _memory: Reservation,
-}
+    /// A column with its values.
+    pub fn column(&self, column: usize) -> Result<Cow<'_, Column>> {
+        self.store.column(column)
+    }
 
-impl Table {
-    /// Reads all batches.
-    pub fn collect(rows: &dyn Rows, job: &Job) -> Result<Self> {
-        let width: usize = rows
-            .columns()
-            .iter()
-            .map(|c| match c.role() {
-                lookalike_core::Role::Number => 8,
-                lookalike_core::Role::Category => 4,
-                lookalike_core::Role::Identifier => 0,
-            })
-            .sum();
-        // The columns, and about as much again for ranks, codes and bins made from them.
-        let memory = job.reserve(rows.len() * (width * 2 + 4), "fitting a model")?;
-        let mut columns: Vec<Column> = rows.columns().to_vec();
-        let mut units: Option<Units> = None;
-        for batch in rows.batches() {
-            job.check()?;
-            let batch = batch?;
-            for (column, part) in columns.iter_mut().zip(batch.columns()) {
-                match (&mut column.values, &part.values) {
-                    (Values::Number(all), Values::Number(part)) => all.extend_from_slice(part),
-                    (Values::Code(all), Values::Code(part)) => all.extend_from_slice(part),
-                    (all @ Values::Omitted, part) => *all = part.clone(),
-                    _ => {}
-                }
-            }
-            match (&mut units, batch.units()) {
-                (Some(all), Some(part)) => all.codes.extend_from_slice(&part.codes),
-                (all @ None, Some(part)) => *all = Some(part.clone()),
-                _ => {}
-            }
-        }
-        Ok(Self { rows: rows.len(), columns, units, min_persons: rows.min_persons(), _memory: memory })
+    /// The person of each row; `None` when the unit is the row.
+    pub fn units(&self) -> Option<&Units> {
+        self.store.units()
     }
 
     /// Persons, or rows without a privacy unit.
     pub fn unit_count(&self) -> usize {
-        self.units.as_ref().map_or(self.rows, |u| u.count as usize)
+        self.store.unit_count()
+    }
+
+    /// Persons that have to share a value, or a combination of categories, before a model may keep it as such.
+    pub fn min_persons(&self) -> u32 {
+        self.min_persons
+    }
+
+    /// Whether the rows are on disk, for want of memory.
+    pub fn is_on_disk(&self) -> bool {
+        self.store.is_on_disk()
+    }
+
+    /// The first rows as a frame; they are a random sample.
+    pub fn first(&self, rows: usize) -> Result<Frame> {
+        self.store.first(rows)
+    }
+
+    /// The rows themselves.
+    pub(crate) fn into_store(self) -> ColumnStore {
+        self.store
+    }
+
+    /// What a model says of having learned these rows before the first epoch.
+    pub(crate) fn report(&self) -> FitReport {
+        FitReport { rows: self.len() as u64, units: self.unit_count() as u64, epochs: 0 }
+    }
+
+    /// Applies `f` to every column with its place, several at a time.
+    pub(crate) fn map<T: Send>(&self, job: &Job, f: impl Fn(usize, &Column) -> Result<T> + Sync) -> Result<Vec<T>> {
+        (0..self.columns().len())
+            .into_par_iter()
+            .map(|c| {
+                job.check()?;
+                f(c, &*self.column(c)?)
+            })
+            .collect()
+    }
+
+    /// Memory for ranks, codes or bins of all rows and columns, and for the columns in work.
+    pub(crate) fn encoding(&self, job: &Job) -> Result<Reservation> {
+        let width = |c: &Column| match c.role() {
+            Role::Number => 8,
+            Role::Category => 4,
+            Role::Identifier => 0,
+        };
+        let width: usize = self.columns().iter().map(width).sum();
+        job.reserve(self.len() * (width + 4) + self.in_work(), "fitting a model")
+    }
+
+    /// Memory for the columns in work alone, where a model keeps its encoding elsewhere.
+    pub(crate) fn columns_in_work(&self, job: &Job) -> Result<Reservation> {
+        job.reserve(self.in_work() + self.len() * 4, "fitting a model")
+    }
+
+    /// A column that is read, and about as much again for ranks or codes made from it, each thread.
+    fn in_work(&self) -> usize {
+        let columns = self.columns().len().min(rayon::current_num_threads());
+        let copies = if self.is_on_disk() { 3 } else { 1 };
+        self.store.widest() * columns * copies
     }
 }
 
@@ -135,12 +129,12 @@ pub(crate) fn persons(rows: impl ExactSizeIterator<Item = u32>, units: Option<&U
 
 /// Rows of nullable columns without names, for tests. A category has as many labels as its codes ask for.
 #[cfg(test)]
-pub(crate) fn test_rows(columns: Vec<Values>, units: Option<Units>, min_persons: u32) -> FrameRows {
+pub(crate) fn test_rows(columns: Vec<lookalike_core::Values>, units: Option<Units>, min_persons: u32) -> Rows {
     use arrow::datatypes::{DataType, Field};
-    use lookalike_core::{CategoryDomain, Domain, MISSING, NumberDomain, NumberKind};
+    use lookalike_core::{CategoryDomain, Domain, MISSING, NumberDomain, NumberKind, Values};
     use std::sync::Arc;
 
-    let rows = columns.iter().find_map(|v| v.numbers().map(<[f64]>::len).or(v.codes().map(<[u32]>::len)));
+    let rows = columns.iter().map(Values::len).max();
     let column = |values: Values| {
         let (domain, data_type) = match &values {
             Values::Code(codes) => {
@@ -156,5 +150,5 @@ pub(crate) fn test_rows(columns: Vec<Values>, units: Option<Units>, min_persons:
         Column { field: Arc::new(Field::new("c", data_type, true)), domain, values }
     };
     let columns = columns.into_iter().map(column).collect();
-    FrameRows::new(Frame::new(rows.unwrap_or(0), columns, units), min_persons)
+    Rows::new(Frame::new(rows.unwrap_or(0), columns, units), min_persons)
 }

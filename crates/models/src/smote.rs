@@ -6,7 +6,7 @@ use lookalike_core::{Default, Job, MISSING, Options, ParamKind, ParamSpec, Resul
 
 use crate::codec::{Reader, Writer, ensure};
 use crate::model::{FitReport, Fitted, Model};
-use crate::rows::{Rows, Table};
+use crate::rows::Rows;
 use crate::stored::{CONTROL, Stored, require_control};
 
 /// SMOTE for mixed columns (SMOTE-NC): a training row is drawn, one of its nearest neighbours, and a point on the line between
@@ -46,13 +46,12 @@ impl Model for Smote {
         &[CONTROL, NEIGHBOURS]
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         require_control(NAME, "puts every row near a training row", options)?;
-        let table = Table::collect(rows, job)?;
-        job.check()?;
-        job.count("rows_trained", table.rows);
-        let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
-        let stored = Stored::new(table);
+        let _memory = rows.encoding(job)?;
+        job.count("rows_trained", rows.len());
+        let report = rows.report();
+        let stored = Stored::new(rows, job)?;
         let k = options.int("neighbours").unwrap_or(5) as usize;
         let neighbours = neighbours::nearest(&stored, k, job)?;
         Ok(Box::new(Between { report, stored, neighbours }))

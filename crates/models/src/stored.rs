@@ -1,9 +1,9 @@
 //! Models that keep the training rows: positive controls, which attacks have to see.
 
-use lookalike_core::{Default, Domain, Error, MISSING, Options, ParamKind, ParamSpec, Result, Values};
+use lookalike_core::{Default, Domain, Error, Job, MISSING, Options, ParamKind, ParamSpec, Result, Values};
 
 use crate::codec::{Reader, Writer, ensure, inconsistent};
-use crate::rows::Table;
+use crate::rows::Rows;
 
 /// The option without which a control does not run.
 pub(crate) const CONTROL: ParamSpec = ParamSpec {
@@ -34,13 +34,14 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    pub fn new(table: Table) -> Self {
+    pub fn new(rows: &Rows, job: &Job) -> Result<Self> {
         let size = |domain: &Domain| match domain {
             Domain::Category(domain) => domain.labels.len() as u32,
             _ => 0,
         };
-        let (sizes, columns) = table.columns.into_iter().map(|c| (size(&c.domain), c.values)).unzip();
-        Self { rows: table.rows, columns, sizes }
+        let columns = rows.map(job, |_, column| Ok((size(&column.domain), column.values.clone())))?;
+        let (sizes, columns) = columns.into_iter().unzip();
+        Ok(Self { rows: rows.len(), columns, sizes })
     }
 
     pub fn save(&self, w: &mut Writer) {

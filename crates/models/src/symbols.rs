@@ -1,12 +1,11 @@
 //! Columns as symbols for trees: what a leaf counts, and the few bins that splits look at.
 
 use lookalike_core::{Column, Domain, Job, MISSING, Result, Stream, Units, Values, uniform};
-use rayon::prelude::*;
 
 use crate::alias::Alias;
 use crate::codec::{Reader, Writer, ensure, inconsistent};
 use crate::marginal::{Marginal, NO_PIECE};
-use crate::rows::Table;
+use crate::rows::Rows;
 
 /// Most bins of a column: a split is a set of bins, one bit each.
 pub(crate) const BINS: usize = 64;
@@ -250,13 +249,9 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    /// All columns of a table, whose values are dropped on the way.
-    pub fn all(table: &mut Table, knots: usize, job: &Job) -> Result<Vec<Self>> {
-        let encode = |column: Column| {
-            job.check()?;
-            Ok(Self::new(&column, table.units.as_ref(), table.min_persons, knots))
-        };
-        std::mem::take(&mut table.columns).into_par_iter().map(encode).collect()
+    /// All columns.
+    pub fn all(rows: &Rows, knots: usize, job: &Job) -> Result<Vec<Self>> {
+        rows.map(job, |_, column| Ok(Self::new(column, rows.units(), rows.min_persons(), knots)))
     }
 
     fn new(column: &Column, units: Option<&Units>, min_persons: u32, knots: usize) -> Self {

@@ -2,17 +2,20 @@
 
 mod given;
 mod saved;
+mod training_rows;
 
 use std::collections::BTreeMap;
 
-use lookalike_core::{Column, Error, Frame, Job, Options, Reservation, Result, Role, Stream, Streams, Values};
+use lookalike_core::{Column, Error, ErrorKind, Frame, Job, Keeper, Options, Result, Role, Stream, Streams, Values};
 
 use crate::copies::CopyFilter;
 use crate::model::{FitReport, Fitted, Model, model};
 use crate::nn::simd_level;
 use crate::prepare::{Emitted, Restore, Structure, prepare};
-use crate::rows::FrameRows;
+use crate::rows::Rows;
 use crate::saved::json;
+use training_rows::Sorted;
+pub use training_rows::TrainingRows;
 
 /// Arguments of a synthesis, apart from the model's own options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,43 +104,49 @@ impl Synthesizer {
     pub const BLOCK_ROWS: usize = 8192;
 
     /// Fits a model. `options` were checked against the model's parameters. The result does not depend on the order of
-    /// the rows.
+    /// the rows, nor on whether memory holds them: for want of it they go to disk, and what most models make of them, too
+    /// (see [`Rows`]).
     ///
     /// # Errors
     /// An unknown model, constraints that cannot be read or contradict each other (argument); no rows, rows that break a
     /// constraint, or a NOT NULL column without a category frequent enough (data); memory; cancellation.
-    pub fn fit(frame: Frame, params: SynthesizeParams, options: &Options, job: &Job) -> Result<Self> {
+    pub fn fit(rows: impl Into<TrainingRows>, params: SynthesizeParams, options: &Options, job: &Job) -> Result<Self> {
         let model = model(&params.model)?;
         let simd = simd_level()?.into();
-        if frame.rows() == 0 {
-            return Err(Error::data("the input has no rows: there is nothing to learn from"));
-        }
-        let (memory, rows) = (frame.memory(), frame.rows());
-        // The rows in canonical order, the prepared rows, a batch of them, and the order itself.
-        let _memory: Reservation = job.reserve(memory * 3 + rows * 20, "rows to learn from")?;
-        let given = frame;
-        let frame = given.gather(&given.canonical_order());
-        drop(given);
+        let Sorted { rows, keeper, mut memory } = rows.into().sorted(job)?;
         job.check()?;
-        let columns: Vec<Column> = frame.columns().iter().map(Column::without_values).collect();
+        let (columns, count) = (rows.headers().to_vec(), rows.rows());
         let comparable = columns.iter().any(|c| c.role() != Role::Identifier);
         let min_persons = params.min_category_count;
         let shared = params.allow_shared.then_some(min_persons);
-        let copies = (params.filter_copies && comparable).then(|| CopyFilter::new(&frame, shared, job)).transpose()?;
+        let copies = (params.filter_copies && comparable).then(|| CopyFilter::new(&rows, shared, job)).transpose()?;
         job.check()?;
-        let (frame, structure) = Structure::fit(frame, &params.constraints, params.detect_structure, min_persons, job)?;
+        let wanted = (params.constraints.as_slice(), params.detect_structure);
+        let (rows, structure) = Structure::fit(rows, wanted, min_persons, &keeper, job)?;
         job.check()?;
-        let (prepared, restore) = prepare(&frame, min_persons)?;
-        drop(frame);
-        let rows_in = FrameRows::new(prepared, params.min_category_count);
+        let (prepared, restore) = prepare(rows, min_persons, &keeper, job)?;
+        memory.resize(prepared.memory(), "rows to learn from")?;
         let filtered = params.filter_copies && !params.allow_shared;
-        let (model, options) = match model.choose(&rows_in, options, filtered, params.seed, job)? {
-            Some(chosen) => chosen,
-            None => (model, options.clone()),
+        let learn = |rows: &Rows| -> Result<(Box<dyn Fitted>, &'static dyn Model, Options)> {
+            let (model, options) = match model.choose(rows, options, filtered, params.seed, job)? {
+                Some(chosen) => chosen,
+                None => (model, options.clone()),
+            };
+            Ok((model.fit(rows, &options, params.seed, job)?, model, options))
         };
-        let fitted = model.fit(&rows_in, &options, params.seed, job)?;
+        let prepared = Rows::new(prepared, min_persons);
+        let (fitted, model, options) = match learn(&prepared) {
+            // What a model lacks, the rows may hold.
+            Err(error) if error.kind() == ErrorKind::Resources && !prepared.is_on_disk() => {
+                let moved = prepared.into_store().moved(&Keeper::on_disk(job)?)?;
+                memory.resize(moved.memory(), "rows to learn from")?;
+                learn(&Rows::new(moved, min_persons))?
+            }
+            learned => learned?,
+        };
+        drop(memory);
         let streams = Streams::new(params.seed, "sample");
-        let rows = params.rows.unwrap_or(rows as u64);
+        let rows = params.rows.unwrap_or(count as u64);
         let options = options.iter().map(|(name, value)| (name.into(), json(value))).collect();
         let emitted = structure.emitted(&restore);
         Ok(Self { model, fitted, columns, structure, restore, emitted, copies, streams, rows, params, options, simd })

@@ -1,8 +1,13 @@
 //! Diffusion for tables: numbers and categories are disturbed step by step, and a network learns the way back.
 
-use lookalike_core::{Default, Job, Options, ParamKind, ParamSpec, Result, Stream, Streams, Values, below, uniform};
+use std::ops::Range;
+
+use lookalike_core::{
+    Default, Job, Options, ParamKind, ParamSpec, Result, Role, Stream, Streams, Values, below, uniform,
+};
 
 use crate::codec::{Reader, Writer, ensure};
+use crate::encoded::{Compact, EncodedRows};
 use crate::latents::Latents;
 use crate::model::{Epoch, FitReport, Fitted, Model};
 use crate::nn::{
@@ -10,7 +15,7 @@ use crate::nn::{
     Tape, Var, Weight, Workers, batch_size, epochs, gradient, learning_rate, patience, train,
 };
 use crate::normal::Normals;
-use crate::rows::{Rows, Table};
+use crate::rows::Rows;
 
 /// Gaussian diffusion of the numbers (Ho, Jain & Abbeel 2020) and multinomial diffusion of the categories (Hoogeboom et al. 2021)
 /// under one network (Kotelnikov et al. 2023, TabDDPM, section 3), on numbers as normals of their quantiles, cosine schedule.
@@ -73,16 +78,12 @@ impl Model for TabDdpm {
         PARAMS
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let size = |name, default| options.int(name).unwrap_or(default) as usize;
-        let table = Table::collect(rows, job)?;
-        job.count("rows_trained", table.rows);
-        let _rows = job.reserve(table.rows * table.columns.len() * 4, "encoded training rows")?;
-        let (latents, tokens) = Latents::fit(&table, size("max_choices", 256), job)?;
-        let is_category: Vec<bool> = table.columns.iter().map(|c| matches!(c.values, Values::Code(_))).collect();
-        let mut history = History::of(&table);
-        let units = table.units.clone();
-        drop(table);
+        job.count("rows_trained", rows.len());
+        let (latents, tokens) = Latents::fit(rows, size("max_choices", 256), job)?;
+        let is_category: Vec<bool> = rows.columns().iter().map(|c| c.role() == Role::Category).collect();
+        let mut history = History::of(rows);
         let network = Network::new(latents, &is_category, size("steps", 100), size("hidden", 256), seed);
         let schedule = Schedule::of(options);
         let _weights = job.reserve(network.params.len() * 4 * (5 + SHARDS), "the weights of a network")?;
@@ -98,7 +99,7 @@ impl Model for TabDdpm {
             streams: Streams::new(seed, "diffusion"),
         };
         if training.network.latents.width() > 0 {
-            history.extend(train(&mut training, history.rows(), units.as_ref(), &schedule, seed, job)?);
+            history.extend(train(&mut training, history.rows(), rows.units(), &schedule, seed, job)?);
         }
         Ok(Box::new(Trained { network: training.network, history, normals: training.normals }))
     }
@@ -263,7 +264,7 @@ struct Draws<'a> {
 
 struct Training {
     network: Network,
-    tokens: Vec<Vec<u32>>,
+    tokens: EncodedRows,
     best: Option<Params>,
     adam: Adam,
     rate: f64,
@@ -279,16 +280,16 @@ const HELD_OUT_BLOCK: u64 = 1 << 62;
 impl Training {
     /// The squared error of the noise, a mean over numbers, plus the cross entropy of categories, a mean over them; 1 / `of` of
     /// the sum of rows.
-    fn loss(&self, t: &mut Tape, rows: &[u32], of: usize, rng: &mut Stream) -> Var {
+    fn loss(&self, t: &mut Tape, batch: &Compact, rows: Range<usize>, of: usize, rng: &mut Stream) -> Var {
         let network = &self.network;
         let (n, k) = (network.numbers.len(), network.categories.len());
         let mut noise = vec![0f32; rows.len() * n];
         self.normals.fill(&mut noise, rng);
         let (mut noisy, mut steps, mut targets) = (Noisy { numbers: vec![], categories: vec![] }, vec![], vec![]);
-        for (r, &row) in rows.iter().enumerate() {
+        for (r, row) in rows.clone().enumerate() {
             let step = 1 + below(rng, network.steps);
             let left = network.signal[step];
-            let token = |i: usize| self.tokens[network.latents.column(i)][row as usize];
+            let token = |i: usize| u32::from(batch.tracks[network.latents.column(i)].choices()[row]);
             for (j, &i) in network.numbers.iter().enumerate() {
                 let x = network.latents.draw(i, token(i), rng);
                 noisy.numbers.push(left.sqrt() as f32 * x + (1.0 - left).sqrt() as f32 * noise[r * n + j]);
@@ -323,10 +324,11 @@ impl Training {
 impl Learner for Training {
     fn step(&mut self, rows: &[u32], step: u64) -> Result<f64> {
         let mut sum = std::mem::take(&mut self.gradient);
-        let size = rows.len().div_ceil(SHARDS).max(1);
+        let (batch, size) = (self.tokens.gather(rows)?, rows.len().div_ceil(SHARDS).max(1));
         let (loss, _) = gradient(&self.network.params, &self.workers, &mut sum, |t, s| {
             let mut rng = self.streams.block(step * SHARDS as u64 + s as u64);
-            (self.loss(t, rows.chunks(size).nth(s).unwrap_or(&[]), rows.len(), &mut rng), ())
+            let part = (s * size).min(batch.rows)..((s + 1) * size).min(batch.rows);
+            (self.loss(t, &batch, part, rows.len(), &mut rng), ())
         });
         self.adam.step(&mut self.network.params.values, &sum);
         self.gradient = sum;
@@ -336,8 +338,9 @@ impl Learner for Training {
     fn held_out(&mut self, rows: &[u32]) -> Result<Option<f64>> {
         let (mut pool, mut sum) = (Pool::new(), 0.0);
         for (b, part) in rows.chunks(1024).enumerate() {
+            let (batch, rng) = (self.tokens.gather(part)?, &mut self.streams.block(HELD_OUT_BLOCK + b as u64));
             let mut t = Tape::forward(&self.network.params, &mut pool);
-            let loss = self.loss(&mut t, part, rows.len(), &mut self.streams.block(HELD_OUT_BLOCK + b as u64));
+            let loss = self.loss(&mut t, &batch, 0..part.len(), rows.len(), rng);
             sum += f64::from(t.finish(loss).data[0]);
         }
         Ok(Some(sum))

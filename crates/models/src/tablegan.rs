@@ -15,7 +15,7 @@ use crate::nn::{
     load_moments, save_moments, train,
 };
 use crate::normal::Normals;
-use crate::rows::{Rows, Table};
+use crate::rows::Rows;
 use cells::Cells;
 use learner::{Losses, Players};
 use networks::{Generator, Shape};
@@ -89,23 +89,24 @@ impl Model for TableGan {
         ]
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
-        let table = Table::collect(rows, job)?;
-        job.count("rows_trained", table.rows);
-        let cells = Cells::fit(&table.columns);
-        let target = target(&table, options)?.and_then(|c| cells.place(c));
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+        job.count("rows_trained", rows.len());
+        let cells = Cells::fit(rows, job)?;
+        let target = target(rows, options)?.and_then(|c| cells.place(c));
         let channels = options.int("channels").unwrap_or(64) as usize;
         let shape = Shape::of(cells.len(), channels, NOISE);
         let schedule = Schedule::of(options);
-        let _memory = job.reserve(memory(shape, table.rows, schedule.batch_size), "images and networks")?;
-        let images = cells.encode(&table.columns, table.rows, shape.area());
+        let _memory = job.reserve(memory(shape, schedule.batch_size), "images and networks")?;
+        let in_work = rows.columns_in_work(job)?;
+        let encoded = cells.encode(rows, job)?;
+        drop(in_work);
         let delta = |name| options.float(name).unwrap_or(0.0);
         let losses = Losses { deltas: [delta("delta_mean"), delta("delta_sd")], target };
-        let mut players = Players::new(&images, shape, losses, &schedule, seed);
-        let mut history = History::of(&table);
+        let mut players = Players::new(&encoded, shape, losses, &schedule, seed);
+        let mut history = History::of(rows);
         // Without columns there is nothing to learn.
         if cells.len() > 0 {
-            history.extend(train(&mut players, table.rows, table.units.as_ref(), &schedule, seed, job)?);
+            history.extend(train(&mut players, rows.len(), rows.units(), &schedule, seed, job)?);
         }
         let (generator, params, moments) = players.finish(seed);
         let normals = Normals::new();
@@ -131,12 +132,12 @@ impl Model for TableGan {
 }
 
 /// The column that the classifier tells: the one named, or the last category.
-fn target(table: &Table, options: &Options) -> Result<Option<usize>> {
+fn target(rows: &Rows, options: &Options) -> Result<Option<usize>> {
     let Some(name) = options.text("target") else {
-        return Ok(table.columns.iter().rposition(|c| c.role() == Role::Category));
+        return Ok(rows.columns().iter().rposition(|c| c.role() == Role::Category));
     };
-    let names = || table.columns.iter().filter(|c| c.role() != Role::Identifier).map(|c| c.name());
-    match table.columns.iter().position(|c| c.name() == name && c.role() != Role::Identifier) {
+    let names = || rows.columns().iter().filter(|c| c.role() != Role::Identifier).map(|c| c.name());
+    match rows.columns().iter().position(|c| c.name() == name && c.role() != Role::Identifier) {
         Some(column) => Ok(Some(column)),
         None => {
             let hint = closest(name, names()).map(|c| format!("; did you mean '{c}'?")).unwrap_or_default();
@@ -146,11 +147,11 @@ fn target(table: &Table, options: &Options) -> Result<Option<usize>> {
     }
 }
 
-/// Bytes of the images, the networks with their gradients and moments, and a batch on the tapes.
-fn memory(shape: Shape, rows: usize, batch: usize) -> usize {
+/// Bytes of the networks with their gradients and moments, and a batch on the tapes.
+fn memory(shape: Shape, batch: usize) -> usize {
     let weights = shape.weights().unwrap_or(usize::MAX / 256).saturating_mul(3 * 4 * (SHARDS + 4));
     let record = 4 * 24 * shape.area() * shape.channels;
-    weights.saturating_add(rows * shape.area() * 4).saturating_add(record.saturating_mul(batch.max(4096)))
+    weights.saturating_add(record.saturating_mul(batch.max(4096)))
 }
 
 /// A trained generator and what its images mean.

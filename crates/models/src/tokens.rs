@@ -3,18 +3,22 @@
 mod grouping;
 mod similarity;
 
-use lookalike_core::{Domain, Job, MISSING, Result, Stream, Values, uniform};
+use lookalike_core::{Column, Domain, Job, MISSING, Result, Stream, Values, uniform};
 use rayon::prelude::*;
 
 use crate::codec::{Reader, Writer, ensure, inconsistent};
-use crate::marginal::{Marginal, NO_PIECE};
-use crate::rows::Table;
+use crate::encoded::{EncodedRows, Track};
+use crate::marginal::Marginal;
+use crate::rows::Rows;
 pub(crate) use grouping::{Grouping, merge};
 pub(crate) use similarity::{Bins, order_by_profile};
 
 /// The token of a value that training rows never had: NULL where there was none, a category without rows.
 /// [`Tokens::sizes`] excludes it.
 pub(crate) const UNKNOWN: u32 = u32::MAX;
+
+/// Most tokens of a column but for missing, so that a token fits 16 bits.
+pub(crate) const MOST_TOKENS: usize = 65_000;
 
 /// Bins and atoms that the distribution of a number is kept in below its tokens.
 const KNOTS: usize = 1024;
@@ -47,35 +51,34 @@ enum Coding {
 }
 
 impl Tokens {
-    /// Learns tokens from all rows; also returns the token of every row, a column (empty for identifiers). At least two
-    /// tokens a column are allowed, whatever `max_tokens` says.
-    pub fn fit(table: &Table, max_tokens: usize, job: &Job) -> Result<(Self, Vec<Vec<u32>>)> {
-        let max_tokens = max_tokens.max(2);
-        let marginals = marginals(table, KNOTS, job)?;
-        let groupings = group_categories(table, &marginals, max_tokens, job)?;
-        let fitted: Vec<(Coding, Vec<u32>)> = marginals
-            .into_par_iter()
-            .zip(groupings)
-            .zip(&table.columns)
-            .map(|((marginal, categories), column)| match (marginal, categories, &column.values) {
-                (Some((marginal, mut pieces)), _, _) => {
-                    let order: Vec<u32> = (0..marginal.len() as u32).collect();
-                    let is_atom = |i: u32| marginal.low[i as usize] == marginal.high[i as usize];
-                    let grouping = Grouping::new(merge(&order, &marginal.count, is_atom, max_tokens), &marginal.count)?;
-                    let missing = grouping.len() as u32;
-                    pieces.iter_mut().for_each(|p| *p = if *p == NO_PIECE { missing } else { grouping.token(*p) });
-                    Ok((Coding::Number { marginal, grouping }, pieces))
-                }
-                (_, Some((grouping, count, missing)), Values::Code(codes)) => {
-                    let coding = Coding::Category { count, missing, grouping };
-                    let tokens = coding.encode_codes(codes);
-                    Ok((coding, tokens))
-                }
-                _ => Ok((Coding::Omitted, vec![])),
-            })
-            .collect::<Result<_>>()?;
-        let (columns, rows) = fitted.into_iter().unzip();
-        Ok((Self::new(columns), rows))
+    /// Learns tokens from all rows; at least two a column are allowed and [`MOST_TOKENS`] at most, whatever `max_tokens` says.
+    pub fn learn(rows: &Rows, max_tokens: usize, job: &Job) -> Result<Self> {
+        let max_tokens = max_tokens.clamp(2, MOST_TOKENS);
+        let (marginals, groupings) = distributions(rows, KNOTS, max_tokens, job)?;
+        let coding = |(marginal, categories): (Option<Marginal>, Option<Grouped>)| match (marginal, categories) {
+            (Some(marginal), _) => {
+                let order: Vec<u32> = (0..marginal.len() as u32).collect();
+                let is_atom = |i: u32| marginal.low[i as usize] == marginal.high[i as usize];
+                let grouping = Grouping::new(merge(&order, &marginal.count, is_atom, max_tokens), &marginal.count)?;
+                Ok(Coding::Number { marginal, grouping })
+            }
+            (_, Some((grouping, count, missing))) => Ok(Coding::Category { count, missing, grouping }),
+            _ => Ok(Coding::Omitted),
+        };
+        Ok(Self::new(marginals.into_iter().zip(groupings).map(coding).collect::<Result<_>>()?))
+    }
+
+    /// The tokens of the rows learned from: a track of choices each column, none of identifiers.
+    pub fn encode_rows(&self, rows: &Rows, job: &Job) -> Result<EncodedRows> {
+        let row_bytes = 2 * self.sizes.iter().filter(|size| **size > 0).count();
+        let encode = |c: usize| {
+            if self.sizes[c] == 0 {
+                return Ok(vec![Track::Omitted]);
+            }
+            let encoded = self.encode(c, &rows.column(c)?.values);
+            Ok(vec![Track::Choice(encoded.into_iter().map(|token| token as u16).collect())])
+        };
+        EncodedRows::of(rows.len(), self.sizes.len(), row_bytes, rows.is_on_disk(), job, encode)
     }
 
     fn new(columns: Vec<Coding>) -> Self {
@@ -259,66 +262,100 @@ fn nearest_piece(marginal: &Marginal, value: f64) -> usize {
     }
 }
 
-/// The distribution of a numeric column and the piece of each row.
-pub(crate) type Pieces = (Marginal, Vec<u32>);
-
-/// The distribution of every numeric column.
-pub(crate) fn marginals(table: &Table, knots: usize, job: &Job) -> Result<Vec<Option<Pieces>>> {
-    let fit = |values: &Values| {
-        job.check()?;
-        Ok(values.numbers().map(|v| Marginal::fit(v, table.units.as_ref(), table.min_persons, knots)))
-    };
-    table.columns.par_iter().map(|c| fit(&c.values)).collect()
-}
-
 /// Categories of a column put into tokens, rows of each category, rows without one.
 pub(crate) type Grouped = (Grouping, Vec<u64>, u64);
 
-/// Puts the categories of every categorical column into at most `max_tokens` tokens.
+/// The distribution of every number, in pieces, and the categories of every other column in at most `max_tokens` tokens.
+pub(crate) fn distributions(
+    rows: &Rows,
+    knots: usize,
+    max_tokens: usize,
+    job: &Job,
+) -> Result<(Vec<Option<Marginal>>, Vec<Option<Grouped>>)> {
+    let counts = category_counts(rows, job)?;
+    let is_crowded = is_crowded(&counts, max_tokens);
+    let _memory = job.reserve(if is_crowded { rows.len() * counts.len() } else { 0 }, "the profiles of categories")?;
+    let fitted = rows.map(job, |c, column| Ok(marginal(column, counts[c].as_ref(), rows, knots, is_crowded)))?;
+    let (marginals, bins): (Vec<_>, Vec<_>) = fitted.into_iter().unzip();
+    Ok((marginals, group(rows, counts, &bins, max_tokens, job)?))
+}
+
+/// As [`distributions`], of categories alone.
 pub(crate) fn group_categories(
-    table: &Table,
-    marginals: &[Option<Pieces>],
+    rows: &Rows,
+    knots: usize,
     max_tokens: usize,
     job: &Job,
 ) -> Result<Vec<Option<Grouped>>> {
-    let counts: Vec<Option<(Vec<u64>, u64)>> = table
-        .columns
-        .par_iter()
-        .map(|column| match (&column.values, &column.domain) {
+    let counts = category_counts(rows, job)?;
+    match is_crowded(&counts, max_tokens) {
+        true => Ok(distributions(rows, knots, max_tokens, job)?.1),
+        false => group(rows, counts, &[], max_tokens, job),
+    }
+}
+
+/// Rows of each category, by column, and rows without one.
+type Counts = Vec<Option<(Vec<u64>, u64)>>;
+
+fn category_counts(rows: &Rows, job: &Job) -> Result<Counts> {
+    rows.map(job, |_, column| {
+        Ok(match (&column.values, &column.domain) {
             (Values::Code(codes), Domain::Category(domain)) => Some(count_codes(codes, domain.labels.len())),
             _ => None,
         })
-        .collect();
-    let used = |count: &[u64]| (0..count.len() as u32).filter(|&c| count[c as usize] > 0).collect::<Vec<u32>>();
-    let is_crowded = |count: &Option<(Vec<u64>, u64)>| count.as_ref().is_some_and(|c| used(&c.0).len() > max_tokens);
-    let mut bins: Vec<Option<Bins>> = vec![];
-    let mut _memory = None;
-    if counts.iter().any(is_crowded) {
-        _memory = Some(job.reserve(table.rows * table.columns.len(), "the profiles of categories")?);
-        let bin = |(c, marginal): (usize, &Option<Pieces>)| match (marginal, &counts[c]) {
-            (Some((marginal, pieces)), _) => Some(Bins::of_number(marginal, pieces)),
-            (_, Some((count, _))) => table.columns[c].values.codes().map(|codes| Bins::of_codes(codes, count)),
-            _ => None,
-        };
-        bins = marginals.par_iter().enumerate().map(bin).collect();
+    })
+}
+
+/// Whether categories have to share tokens: those alike in what goes with them then do.
+fn is_crowded(counts: &Counts, max_tokens: usize) -> bool {
+    counts.iter().flatten().any(|(count, _)| used(count).count() > max_tokens)
+}
+
+/// The distribution of a number, and the bins of any column's rows if they are wanted.
+fn marginal(
+    column: &Column,
+    count: Option<&(Vec<u64>, u64)>,
+    rows: &Rows,
+    knots: usize,
+    binned: bool,
+) -> (Option<Marginal>, Option<Bins>) {
+    match (&column.values, count) {
+        (Values::Number(values), _) => {
+            let (marginal, pieces) = Marginal::fit(values, rows.units(), rows.min_persons(), knots);
+            let bins = binned.then(|| Bins::of_number(&marginal, &pieces));
+            (Some(marginal), bins)
+        }
+        (Values::Code(codes), Some((count, _))) => (None, binned.then(|| Bins::of_codes(codes, count))),
+        _ => (None, None),
     }
-    let mut groupings = vec![];
-    for (c, counted) in counts.into_iter().enumerate() {
+}
+
+fn group(
+    rows: &Rows,
+    counts: Counts,
+    bins: &[Option<Bins>],
+    max_tokens: usize,
+    job: &Job,
+) -> Result<Vec<Option<Grouped>>> {
+    let group = |(c, counted): (usize, Option<(Vec<u64>, u64)>)| {
         job.check()?;
-        let (Some((count, missing)), Some(codes)) = (counted, table.columns[c].values.codes()) else {
-            groupings.push(None);
-            continue;
-        };
-        let mut order = used(&count);
+        let Some((count, missing)) = counted else { return Ok(None) };
+        let mut order: Vec<u32> = used(&count).collect();
         if order.len() > max_tokens {
             let others: Vec<&Bins> =
                 bins.iter().enumerate().filter(|(other, _)| *other != c).filter_map(|(_, b)| b.as_ref()).collect();
-            order_by_profile(&mut order, codes, &count, &others, job)?;
+            let column = rows.column(c)?;
+            order_by_profile(&mut order, column.values.codes().unwrap_or_default(), &count, &others, job)?;
         }
         let grouping = Grouping::new(merge(&order, &count, |_| true, max_tokens), &count)?;
-        groupings.push(Some((grouping, count, missing)));
-    }
-    Ok(groupings)
+        Ok(Some((grouping, count, missing)))
+    };
+    counts.into_iter().enumerate().map(group).collect()
+}
+
+/// Categories that any row has.
+fn used(count: &[u64]) -> impl Iterator<Item = u32> + '_ {
+    (0..count.len() as u32).filter(|&c| count[c as usize] > 0)
 }
 
 /// Rows of each code, and of none.

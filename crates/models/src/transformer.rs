@@ -5,13 +5,13 @@ mod learner;
 mod network;
 mod sampler;
 
-use lookalike_core::{Default, Error, Job, Options, ParamKind, ParamSpec, Result, Streams};
+use lookalike_core::{Default, Error, Job, Options, ParamKind, ParamSpec, Result, Role, Streams};
 
 use crate::model::{Fitted, Model};
 use crate::nn::{
     HELD_OUT_SHARE, History, MAX_SECONDS, Params, Schedule, batch_size, epochs, learning_rate, patience, train,
 };
-use crate::rows::{Rows, Table};
+use crate::rows::Rows;
 use crate::tokens::Tokens;
 use fitted::Autoregressive;
 use learner::Training;
@@ -120,29 +120,22 @@ impl Model for Transformer {
         true
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let int = |name| options.int(name).unwrap_or(0) as usize;
         let float = |name| options.float(name).unwrap_or(0.0);
         let (width, heads) = (int("width"), int("heads"));
         if width % heads != 0 {
             return Err(Error::argument(format!("width ({width}) must be a multiple of heads ({heads})")));
         }
-        let table = Table::collect(rows, job)?;
-        job.count("rows_trained", table.rows);
-        // Tokens as u32 while they are found, then as u16.
-        let _memory = job.reserve(table.rows * table.columns.len() * 6, "the tokens of the rows")?;
-        let max_tokens = int("max_tokens").min((table.rows / ROWS_A_TOKEN).max(FEWEST));
-        let (tokens, found) = Tokens::fit(&table, max_tokens, job)?;
+        job.count("rows_trained", rows.len());
+        let in_work = rows.columns_in_work(job)?;
+        let max_tokens = int("max_tokens").min((rows.len() / ROWS_A_TOKEN).max(FEWEST));
+        let tokens = Tokens::learn(rows, max_tokens, job)?;
+        let encoded = tokens.encode_rows(rows, job)?;
+        drop(in_work);
         let columns = fitted::active(&tokens);
-        let mut matrix = vec![0u16; table.rows * columns.len()];
-        for (i, &c) in columns.iter().enumerate() {
-            job.check()?;
-            matrix.iter_mut().skip(i).step_by(columns.len()).zip(&found[c]).for_each(|(m, t)| *m = *t as u16);
-        }
-        drop(found);
-        let (mut history, units) = (History::of(&table), table.units.clone());
-        let is_number: Vec<bool> = columns.iter().map(|&c| table.columns[c].values.numbers().is_some()).collect();
-        drop(table);
+        let mut history = History::of(rows);
+        let is_number: Vec<bool> = columns.iter().map(|&c| rows.columns()[c].role() == Role::Number).collect();
 
         let shape = Shape {
             sizes: columns.iter().map(|&c| tokens.sizes()[c]).collect(),
@@ -167,12 +160,12 @@ impl Model for Transformer {
             params.get_mut(head.1).iter_mut().zip(counts).for_each(|(b, &n)| *b = libm::log(n as f64 / total) as f32);
         }
         if !columns.is_empty() {
-            let rows = learner::Rows { columns: columns.len(), tokens: matrix };
+            let learned = learner::Rows { columns: &columns, tokens: encoded };
             let how = [float("learning_rate"), float("weight_decay"), float("dropout"), float("any_order")];
             let mut schedule = Schedule::of(options);
             schedule.batch_size = schedule.batch_size.min((history.rows() / STEPS).max(FEWEST));
-            let mut training = Training::new(&network, params, &rows, how, seed);
-            history.extend(train(&mut training, history.rows(), units.as_ref(), &schedule, seed, job)?);
+            let mut training = Training::new(&network, params, &learned, how, seed);
+            history.extend(train(&mut training, history.rows(), rows.units(), &schedule, seed, job)?);
             params = training.params;
             calibrate(
                 &network,

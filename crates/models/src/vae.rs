@@ -5,14 +5,15 @@ pub(crate) mod output;
 use lookalike_core::{Default, Job, Options, ParamKind, ParamSpec, Result, Stream, Streams, Values};
 
 use crate::codec::{Reader, Writer, ensure};
-use crate::modal::{Compact, Modal};
+use crate::encoded::EncodedRows;
+use crate::modal::Modal;
 use crate::model::{Epoch, FitReport, Fitted, Model};
 use crate::nn::{
     Activation, Adam, HELD_OUT_SHARE, History, Learner, MAX_SECONDS, Optimiser, Params, Pool, SHARDS, Schedule, Tape,
     Var, Weight, Workers, batch_size, epochs, gradient, learning_rate, patience, train,
 };
 use crate::normal::Normals;
-use crate::rows::{Rows, Table};
+use crate::rows::Rows;
 use output::{Batch, Output, empty};
 
 /// Gaussian encoder and decoder of two ReLU layers each, trained on the evidence lower bound whose divergence is weighted by
@@ -98,18 +99,16 @@ impl Model for Vae {
         PARAMS
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let size = |name, default| options.int(name).unwrap_or(default) as usize;
-        let table = Table::collect(rows, job)?;
-        job.count("rows_trained", table.rows);
-        let modal = Modal::fit(&table, size("modes", 10), size("max_choices", 256), seed, job)?;
-        let _rows = job.reserve(modal.compact_bytes(table.rows), "encoded training rows")?;
-        let compact = modal.compact(&table, job)?;
+        job.count("rows_trained", rows.len());
+        let in_work = rows.columns_in_work(job)?;
+        let modal = Modal::fit(rows, size("modes", 10), size("max_choices", 256), seed, job)?;
+        let encoded = modal.encode(rows, job)?;
+        drop(in_work);
         let network = Network::new(modal, size("hidden", 64), size("latent", 16), seed);
         let schedule = Schedule::of(options);
-        let mut history = History::of(&table);
-        let units = table.units.clone();
-        drop(table);
+        let mut history = History::of(rows);
         // Weights, two moments, the best ones, and gradients of the shards.
         let _weights = job.reserve(network.params.len() * 4 * (5 + SHARDS), "the weights of a network")?;
         let mut training = Training {
@@ -120,11 +119,11 @@ impl Model for Vae {
             normals: Normals::new(),
             streams: Streams::new(seed, "vae noise"),
             beta: options.float("beta").unwrap_or(1.0),
-            compact,
+            rows: encoded,
             network,
         };
         if training.network.output.width() > 0 {
-            history.extend(train(&mut training, history.rows(), units.as_ref(), &schedule, seed, job)?);
+            history.extend(train(&mut training, history.rows(), rows.units(), &schedule, seed, job)?);
         }
         Ok(Box::new(Trained { network: training.network, history, normals: training.normals }))
     }
@@ -185,7 +184,7 @@ impl Network {
 
 struct Training {
     network: Network,
-    compact: Compact,
+    rows: EncodedRows,
     best: Option<Params>,
     adam: Adam,
     workers: Workers,
@@ -205,7 +204,7 @@ impl Training {
         let (mean, log_variance) = network.encode(t, rows);
         let half = t.affine(log_variance, 0.5, 0.0);
         let deviation = t.exp(half);
-        let e = t.constant(rows.rows.len(), network.latent, |e| self.normals.fill(e, noise));
+        let e = t.constant(rows.len(), network.latent, |e| self.normals.fill(e, noise));
         let spread = t.mul(deviation, e);
         let z = t.add(mean, spread);
         let x = network.decode(t, z);
@@ -226,10 +225,10 @@ impl Training {
 impl Learner for Training {
     fn step(&mut self, rows: &[u32], step: u64) -> Result<f64> {
         let mut gradients = std::mem::take(&mut self.gradient);
-        let batch = Batch { compact: &self.compact, rows };
+        let batch = self.rows.gather(rows)?;
         let (loss, _) = gradient(&self.network.params, &self.workers, &mut gradients, |t, s| {
             let mut noise = self.streams.block(step * SHARDS as u64 + s as u64);
-            (self.loss(t, &batch.shard(s), rows.len(), &mut noise), ())
+            (self.loss(t, &Batch::shard(&batch, s), rows.len(), &mut noise), ())
         });
         self.adam.step(&mut self.network.params.values, &gradients);
         self.network.output.clamp(&mut self.network.params);
@@ -241,9 +240,10 @@ impl Learner for Training {
         let mut pool = Pool::new();
         let mut sum = 0.0;
         for (b, part) in rows.chunks(1024).enumerate() {
+            let batch = self.rows.gather(part)?;
             let mut t = Tape::forward(&self.network.params, &mut pool);
-            let batch = Batch { compact: &self.compact, rows: part };
-            let loss = self.loss(&mut t, &batch, rows.len(), &mut self.streams.block(HELD_OUT_BLOCK + b as u64));
+            let loss =
+                self.loss(&mut t, &Batch::all(&batch), rows.len(), &mut self.streams.block(HELD_OUT_BLOCK + b as u64));
             sum += f64::from(t.finish(loss).data[0]);
         }
         Ok(Some(sum))

@@ -6,14 +6,15 @@ mod prior;
 use lookalike_core::{Default, Job, Options, ParamKind, ParamSpec, Result, Stream, Streams, Values};
 
 use crate::codec::{Reader, Writer, ensure};
-use crate::modal::{Compact, Modal};
+use crate::encoded::EncodedRows;
+use crate::modal::Modal;
 use crate::model::{Epoch, FitReport, Fitted, Model};
 use crate::nn::{
     Activation, Adam, HELD_OUT_SHARE, History, Learner, MAX_SECONDS, Optimiser, Params, Pool, SHARDS, Schedule, Tape,
     Var, Weight, Workers, batch_size, epochs, gradient, learning_rate, patience, train,
 };
 use crate::normal::Normals;
-use crate::rows::{Rows, Table};
+use crate::rows::Rows;
 use crate::vae::output::{Batch, Output, empty};
 use crate::vae::{MAX_CHOICES, MODES, hidden};
 use codebook::Codebook;
@@ -89,20 +90,18 @@ impl Model for VqVae {
         PARAMS
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let size = |name, default| options.int(name).unwrap_or(default) as usize;
-        let table = Table::collect(rows, job)?;
-        job.count("rows_trained", table.rows);
-        let modal = Modal::fit(&table, size("modes", 10), size("max_choices", 256), seed, job)?;
-        let _rows = job.reserve(modal.compact_bytes(table.rows), "encoded training rows")?;
-        let compact = modal.compact(&table, job)?;
+        job.count("rows_trained", rows.len());
+        let in_work = rows.columns_in_work(job)?;
+        let modal = Modal::fit(rows, size("modes", 10), size("max_choices", 256), seed, job)?;
+        let encoded = modal.encode(rows, job)?;
+        drop(in_work);
         let book = Codebook::new(size("slots", 16), size("codes", 32), size("code_width", 8));
         let hidden = size("hidden", 128);
         let prior = Prior::new(book.slots, book.codes, hidden, seed);
         let network = Network::new(modal, book, hidden, seed);
-        let history = History::of(&table);
-        let units = table.units.clone();
-        drop(table);
+        let history = History::of(rows);
         let weights = network.params.len().max(prior.params.len());
         let _weights = job.reserve(weights * 4 * (5 + SHARDS), "the weights of a network")?;
         let mut fitted = Trained { network, prior, history, normals: Normals::new() };
@@ -112,18 +111,18 @@ impl Model for VqVae {
         // Three parts of the time for the codes, one for their prior.
         let schedule = Schedule::of(options);
         let share = |part: f64| Schedule { max_seconds: schedule.max_seconds.map(|s| s * part), ..schedule.clone() };
-        let rows = fitted.history.rows();
+        let (count, units) = (rows.len(), rows.units());
         let mut coder = Training {
             network: fitted.network,
-            compact,
+            rows: encoded,
             best: None,
             adam: Adam::new(schedule.learning_rate),
             workers: Workers::new(),
             gradient: vec![],
             streams: Streams::new(seed, "vq_vae codes"),
         };
-        fitted.history.extend(train(&mut coder, rows, units.as_ref(), &share(0.75), seed, job)?);
-        let codes = coder.codes(rows, job)?;
+        fitted.history.extend(train(&mut coder, count, units, &share(0.75), seed, job)?);
+        let codes = coder.codes(count, job)?;
         fitted.network = coder.network;
         let mut learner = PriorTraining {
             prior: fitted.prior,
@@ -133,7 +132,7 @@ impl Model for VqVae {
             gradient: coder.gradient,
             best: None,
         };
-        fitted.history.extend(train(&mut learner, rows, units.as_ref(), &share(0.25), seed, job)?);
+        fitted.history.extend(train(&mut learner, count, units, &share(0.25), seed, job)?);
         fitted.prior = learner.prior;
         Ok(Box::new(fitted))
     }
@@ -235,7 +234,7 @@ impl Network {
 
 struct Training {
     network: Network,
-    compact: Compact,
+    rows: EncodedRows,
     best: Option<(Params, Vec<f32>)>,
     adam: Adam,
     workers: Workers,
@@ -246,11 +245,12 @@ struct Training {
 impl Training {
     /// The codes of all rows.
     fn codes(&self, rows: usize, job: &Job) -> Result<Vec<u32>> {
-        let (all, mut pool, mut codes) = ((0..rows as u32).collect::<Vec<u32>>(), Pool::new(), vec![]);
-        for part in all.chunks(MAX_HELD) {
+        let (mut pool, mut codes) = (Pool::new(), vec![]);
+        for start in (0..rows).step_by(MAX_HELD) {
             job.check()?;
+            let batch = self.rows.range(start..(start + MAX_HELD).min(rows))?;
             let mut t = Tape::forward(&self.network.params, &mut pool);
-            let z = self.network.encode(&mut t, &Batch { compact: &self.compact, rows: part });
+            let z = self.network.encode(&mut t, &Batch::all(&batch));
             codes.extend(self.network.nearest(&t, z));
             t.finish(z);
         }
@@ -261,9 +261,9 @@ impl Training {
 impl Learner for Training {
     fn step(&mut self, rows: &[u32], step: u64) -> Result<f64> {
         let mut sum = std::mem::take(&mut self.gradient);
-        let batch = Batch { compact: &self.compact, rows };
+        let batch = self.rows.gather(rows)?;
         let (loss, parts) = gradient(&self.network.params, &self.workers, &mut sum, |t, s| {
-            self.network.loss(t, &batch.shard(s), rows.len())
+            self.network.loss(t, &Batch::shard(&batch, s), rows.len())
         });
         self.adam.step(&mut self.network.params.values, &sum);
         self.network.output.clamp(&mut self.network.params);
@@ -276,8 +276,9 @@ impl Learner for Training {
     fn held_out(&mut self, rows: &[u32]) -> Result<Option<f64>> {
         let (mut pool, mut sum) = (Pool::new(), 0.0);
         for part in rows.chunks(MAX_HELD) {
+            let batch = self.rows.gather(part)?;
             let mut t = Tape::forward(&self.network.params, &mut pool);
-            let (loss, _) = self.network.loss(&mut t, &Batch { compact: &self.compact, rows: part }, rows.len());
+            let (loss, _) = self.network.loss(&mut t, &Batch::all(&batch), rows.len());
             sum += f64::from(t.finish(loss).data[0]);
         }
         Ok(Some(sum))

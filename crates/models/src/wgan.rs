@@ -68,7 +68,7 @@ impl Model for Wgan {
         ]
     }
 
-    fn fit(&self, rows: &dyn Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
+    fn fit(&self, rows: &Rows, options: &Options, seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let float = |name, default| options.float(name).unwrap_or(default);
         let game = match options.choice("penalty").as_deref() {
             Some("clip") => Game::Clipped { clip: float("clip", 0.01) },

@@ -131,7 +131,8 @@ pub struct Want {
     pub keep: Option<Vec<usize>>,
     /// Cast the columns to the types they have here, by name, before encoding.
     pub like: Option<SchemaRef>,
-    /// Whether the rows may go to disk when memory gets scarce. Not for rows with a unit.
+    /// Whether the rows may go to disk when memory gets scarce: in pieces, each encoded on its own without identifiers or units
+    /// ([`FrameBuilder::plain`]).
     pub spill: bool,
 }
 

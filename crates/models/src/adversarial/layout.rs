@@ -3,7 +3,8 @@
 use lookalike_core::{Stream, below};
 
 use crate::alias::Alias;
-use crate::modal::{Compact, Modal, Span, Track};
+use crate::encoded::{Compact, Track};
+use crate::modal::{Modal, Span};
 use crate::nn::{Block, Mat, Real, Tape, Var};
 
 /// Places of a dense row, and of the conditional vector.

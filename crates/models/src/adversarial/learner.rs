@@ -8,10 +8,10 @@ use rand::{RngCore, SeedableRng};
 use super::layout::{Layout, Packed, Place, Sampler};
 use super::networks::{Critic, Generator, Pass, Sizes};
 use super::{Game, Settings};
-use crate::modal::Compact;
+use crate::encoded::{Compact, EncodedRows};
 use crate::nn::{
     Activation, Adam, Learner, Moments, Optimiser, Params, Pool, Real, RmsProp, Tape, Var, Workers, gradient_within,
-    gumbel, shuffle,
+    gumbel, shuffle, window,
 };
 use crate::normal::Normals;
 
@@ -19,8 +19,9 @@ use crate::normal::Normals;
 pub(super) struct Adversaries<'a> {
     settings: &'a Settings,
     layout: &'a Layout,
-    compact: &'a Compact,
-    sampler: Option<Sampler>,
+    rows: &'a EncodedRows,
+    /// Those of the last step.
+    window: Option<Window>,
     /// The generator's weights, then the critic's from `split` on.
     params: Params,
     split: usize,
@@ -31,6 +32,14 @@ pub(super) struct Adversaries<'a> {
     optimisers: [Box<dyn Optimiser + Sync>; 2],
     streams: Streams,
     normals: Normals,
+}
+
+/// The rows that a step learns from: those of the batch, or the window of the training's order that it begins in, from which
+/// training by sampling draws where there are columns to ask for.
+struct Window {
+    number: usize,
+    rows: Compact,
+    sampler: Option<Sampler>,
 }
 
 /// Generated packs on the tape.
@@ -47,7 +56,7 @@ struct Made {
 }
 
 impl<'a> Adversaries<'a> {
-    pub fn new(settings: &'a Settings, layout: &'a Layout, compact: &'a Compact, seed: u64) -> Self {
+    pub fn new(settings: &'a Settings, layout: &'a Layout, rows: &'a EncodedRows, seed: u64) -> Self {
         let mut rng = Streams::new(seed, "weights").block(0);
         let mut params = Params::new();
         let (condition, width) = (layout.condition_width, layout.width);
@@ -70,8 +79,8 @@ impl<'a> Adversaries<'a> {
         Self {
             settings,
             layout,
-            compact,
-            sampler: Sampler::new(layout, compact, settings.log_frequency),
+            rows,
+            window: None,
             params,
             split,
             generator,
@@ -102,12 +111,27 @@ impl<'a> Adversaries<'a> {
         (self.generator, params, moments)
     }
 
+    /// What a step with this batch learns from.
+    fn window_of(&mut self, batch: &[u32]) -> Result<Window> {
+        if self.layout.conditions.is_empty() {
+            return Ok(Window { number: 0, rows: self.rows.gather(batch)?, sampler: None });
+        }
+        let all = self.rows.rows();
+        let number = batch[0] as usize / window(all);
+        if let Some(last) = self.window.take_if(|last| last.number == number) {
+            return Ok(last);
+        }
+        let rows = self.rows.range(number * window(all)..((number + 1) * window(all)).min(all))?;
+        let sampler = Sampler::new(self.layout, &rows, self.settings.log_frequency);
+        Ok(Window { number, rows, sampler })
+    }
+
     /// Generated packs, what they were asked for, and training rows that have it (or the given ones).
-    fn make(&self, t: &mut Tape, packs: Range<usize>, rows: &[u32], rng: &mut Stream) -> Made {
+    fn make(&self, t: &mut Tape, packs: Range<usize>, rows: &Window, rng: &mut Stream) -> Made {
         let (pac, layout) = (self.settings.pac, self.layout);
-        let (asked, real): (Vec<Option<Place>>, Vec<u32>) = match &self.sampler {
+        let (asked, real): (Vec<Option<Place>>, Vec<u32>) = match &rows.sampler {
             Some(sampler) => (0..packs.len() * pac).map(|_| sampler.draw(rng)).map(|(p, r)| (Some(p), r)).unzip(),
-            None => (packs.start * pac..packs.end * pac).map(|r| (None, rows[r % rows.len()])).unzip(),
+            None => (packs.start * pac..packs.end * pac).map(|r| (None, (r % rows.rows.rows) as u32)).unzip(),
         };
         let noise = t.constant(asked.len(), self.settings.noise, |z| self.normals.fill(z, rng));
         let ones: Vec<u32> = asked.iter().map(|p| layout.one(*p)).collect();
@@ -132,19 +156,19 @@ impl<'a> Adversaries<'a> {
         t: &mut Tape,
         packs: Range<usize>,
         all: usize,
-        rows: &[u32],
+        rows: &Window,
         rng: &mut Stream,
     ) -> (Var, f64) {
         let (critic, here) = (&self.critic, packs.len());
         let mut made = self.make(t, packs, rows, rng);
-        if self.sampler.is_some() {
+        if rows.sampler.is_some() {
             // Real and generated records side by side are to have been asked for different things.
             let mut order: Vec<usize> = (0..made.real.len()).collect();
             shuffle(&mut order, rng);
             made.asked = order.iter().map(|&i| made.asked[i]).collect();
             made.real = order.iter().map(|&i| made.real[i]).collect();
         }
-        let Packed { hot, scalars } = self.layout.pack(t, self.settings.pac, self.compact, &made.real, &made.asked);
+        let Packed { hot, scalars } = self.layout.pack(t, self.settings.pac, &rows.rows, &made.real, &made.asked);
         let real_sums = t.gather(hot, scalars, critic.first, Some(critic.bias), Activation::Identity);
         let on_real = critic.above(t, real_sums, self.dropout(rng));
 
@@ -178,7 +202,7 @@ impl<'a> Adversaries<'a> {
     }
 
     /// What the generator loses on these packs of `all`, but for constants; the critic's weights learn nothing of it.
-    fn generator_loses(&self, t: &mut Tape, packs: Range<usize>, all: usize, rows: &[u32], rng: &mut Stream) -> Var {
+    fn generator_loses(&self, t: &mut Tape, packs: Range<usize>, all: usize, rows: &Window, rng: &mut Stream) -> Var {
         let (pac, layout, here) = (self.settings.pac, self.layout, packs.len());
         let Made { asked, logits, fake, pass, .. } = self.make(t, packs, rows, rng);
         // The gradient of the loss by the generated rows, of the slopes of their scores.
@@ -196,7 +220,7 @@ impl<'a> Adversaries<'a> {
         let slope = t.reshape(slope, asked.len());
         let along = t.mul(fake, slope);
         let loss = t.sum(along);
-        if self.sampler.is_none() {
+        if rows.sampler.is_none() {
             return loss;
         }
         let width = layout.conditions.len();
@@ -237,6 +261,7 @@ const MOMENT_ROWS: usize = 4096;
 
 impl Learner for Adversaries<'_> {
     fn step(&mut self, rows: &[u32], step: u64) -> Result<f64> {
+        let window = self.window_of(rows)?;
         let all = (rows.len() / self.settings.pac).max(1);
         let packs = |s: usize| all * s / SHARDS..all * (s + 1) / SHARDS;
         let stream = |s: usize| self.streams.block(2 * step * SHARDS as u64 + s as u64);
@@ -244,7 +269,7 @@ impl Learner for Adversaries<'_> {
         let weights = self.split..self.params.len();
         let (_, told) = gradient_within(&self.params, &self.workers, weights, &mut slope, |t, s| match packs(s) {
             none if none.is_empty() => (t.constant(1, 1, |_| ()), 0.0),
-            packs => self.critic_loses(t, packs, all, rows, &mut stream(s)),
+            packs => self.critic_loses(t, packs, all, &window, &mut stream(s)),
         });
         let critic = &mut self.params.values[self.split..];
         self.optimisers[1].step(critic, &slope[self.split..]);
@@ -256,11 +281,11 @@ impl Learner for Adversaries<'_> {
             let stream = |s: usize| self.streams.block((2 * step + 1) * SHARDS as u64 + s as u64);
             gradient_within(&self.params, &self.workers, 0..self.split, &mut slope, |t, s| match packs(s) {
                 none if none.is_empty() => (t.constant(1, 1, |_| ()), ()),
-                packs => (self.generator_loses(t, packs, all, rows, &mut stream(s)), ()),
+                packs => (self.generator_loses(t, packs, all, &window, &mut stream(s)), ()),
             });
             self.optimisers[0].step(&mut self.params.values[..self.split], &slope[..self.split]);
         }
-        self.gradient = slope;
+        (self.gradient, self.window) = (slope, Some(window));
         Ok(told.iter().sum::<f64>() / all as f64)
     }
 

@@ -5,7 +5,7 @@ use lookalike_core::{EncodeSpec, Frame, FrameBuilder, Options, Streams, Value, V
 
 use super::*;
 use crate::model::Model;
-use crate::rows::FrameRows;
+use crate::rows::Rows;
 
 /// 600 rows: a number near -2 with sex f, near 2 with sex m, and a letter on its own.
 fn frame() -> Frame {
@@ -27,7 +27,7 @@ fn frame() -> Frame {
 fn fitted(model: &dyn Model, options: &[(&str, Value)]) -> Box<dyn Fitted> {
     let options: Vec<(String, Value)> = options.iter().map(|(n, v)| (n.to_string(), v.clone())).collect();
     let options = Options::check(model.params(), &options).unwrap();
-    model.fit(&FrameRows::new(frame(), 5), &options, 7, &Job::unbounded()).unwrap()
+    model.fit(&Rows::new(frame(), 5), &options, 7, &Job::unbounded()).unwrap()
 }
 
 /// Mean of x where sex is f, and where it is m.

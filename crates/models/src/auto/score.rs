@@ -3,7 +3,7 @@
 use lookalike_core::{Frame, Job, Result, Values};
 use rayon::prelude::*;
 
-use crate::rows::{Rows, Table};
+use crate::rows::Rows;
 use crate::tokens::Tokens;
 
 /// Tokens of a column, at most, NULL apart: quantiles of a number, categories with those of like profile together.
@@ -27,8 +27,8 @@ pub(super) struct Score {
 
 impl Score {
     /// Tokens are those of the rows learned from.
-    pub fn new(learned: &dyn Rows, held: &Frame, job: &Job) -> Result<Self> {
-        let (tokens, _) = Tokens::fit(&Table::collect(learned, job)?, TOKENS, job)?;
+    pub fn new(learned: &Rows, held: &Frame, job: &Job) -> Result<Self> {
+        let tokens = Tokens::learn(learned, TOKENS, job)?;
         let values: Vec<&Values> = held.columns().iter().map(|c| &c.values).collect();
         Ok(Self { held: places(&tokens, &values), tokens })
     }

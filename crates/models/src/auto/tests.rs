@@ -46,7 +46,7 @@ fn takes_the_model_that_the_rows_are_like() {
 #[test]
 fn what_would_be_left_out_as_a_copy_does_not_count() {
     let copies =
-        CopyFilter::new(&frame(vec![category(vec![0, 1], 3), category(vec![0, 2], 3)]), None, &Job::unbounded());
+        CopyFilter::new(&frame(vec![category(vec![0, 1], 3), category(vec![0, 2], 3)]).into(), None, &Job::unbounded());
     let made = vec![Values::Code(vec![0, 0, 1, 2]), Values::Code(vec![0, 1, 2, 2])];
     let columns = [category(vec![], 3), category(vec![], 3)];
     let kept = without(&copies.unwrap(), &columns, made, 4);
@@ -74,7 +74,7 @@ fn iterative_models_are_tried_where_time_allows() {
 fn scores_worked_by_hand() {
     let learned = frame(vec![category(vec![0, 0, 0, 0, 0, 1, 1, 1, 1, MISSING], 2)]);
     let held = frame(vec![category((0..60).map(|i| [0, 0, 1, MISSING][i % 4]).collect(), 2)]);
-    let score = Score::new(&FrameRows::new(learned, 1), &held, &Job::unbounded()).unwrap();
+    let score = Score::new(&Rows::new(learned, 1), &held, &Job::unbounded()).unwrap();
     // The only pair is that of the column with itself. Three of four rows made are there: of four patterns with half a row each,
     // (3 + .5) / 6 and (1 + .5) / 6. Two tokens, missing and one beyond make sixteen places of half a row each: (2 + .5) / 11 of
     // code 0, held by two thirds of those held out that are there, and (1 + .5) / 11 of code 1.

@@ -3,7 +3,7 @@
 use lookalike_core::{Job, Result};
 use rayon::prelude::*;
 
-use crate::rows::Table;
+use crate::rows::Rows;
 use crate::tokens::{Bins, merge, order_by_profile};
 
 /// What the network draws: the tokens of a column, or the bins that the tokens of a number lie in.
@@ -52,8 +52,8 @@ const LEAST_GAIN: f64 = 4.0;
 /// them. Parents, exactly or in groups of values (PrivBayes, section 5.3), are then found greedily among the earlier variables (PrivBayes, algorithm 4): the one that adds most to the
 /// log-likelihood of rows left out of the counts one by one, smoothed as the tables are, as long as one adds enough.
 /// That is the mutual information less what chance would add.
-pub(super) fn learn(variables: &[Variable], table: &Table, max_parents: usize, job: &Job) -> Result<Vec<Choice>> {
-    let step = table.rows.div_ceil(ROWS).max(1);
+pub(super) fn learn(variables: &[Variable], rows: &Rows, max_parents: usize, job: &Job) -> Result<Vec<Choice>> {
+    let step = rows.len().div_ceil(ROWS).max(1);
     let sample = |v: &Variable| v.codes.iter().copied().step_by(step).collect::<Vec<u32>>();
     let codes: Vec<Vec<u32>> = variables.par_iter().map(sample).collect();
     let n = variables.len();
@@ -80,8 +80,8 @@ pub(super) fn learn(variables: &[Variable], table: &Table, max_parents: usize, j
         order.push(v);
         order.extend((0..n).filter(|&t| variables[t].within == Some(v)));
     }
-    let views = views(variables, table, job)?;
-    let persons_rows = table.rows as f64 / table.unit_count().max(1) as f64;
+    let views = views(variables, rows, job)?;
+    let persons_rows = rows.len() as f64 / rows.unit_count().max(1) as f64;
     let choices = order.par_iter().enumerate().map(|(place, &variable)| {
         let mut candidates: Vec<usize> = order[..place].to_vec();
         candidates.sort_by(|&a, &b| shared(b, variable).total_cmp(&shared(a, variable)));
@@ -90,7 +90,7 @@ pub(super) fn learn(variables: &[Variable], table: &Table, max_parents: usize, j
             variables,
             codes: &codes,
             views: &views,
-            min: f64::from(table.min_persons.max(1)),
+            min: f64::from(rows.min_persons().max(1)),
             own: persons_rows,
         };
         Ok(Choice { variable, parents: search.parents(variable, &candidates, max_parents, job)? })
@@ -120,7 +120,7 @@ fn mutual_information(a: &[u32], size_a: usize, b: &[u32], size_b: usize) -> f64
 
 /// What may be asked of each variable: its value, or which group that lies in. Numbers are grouped in their order, categories
 /// with those most like them in the other variables.
-fn views(variables: &[Variable], table: &Table, job: &Job) -> Result<Vec<Vec<Parent>>> {
+fn views(variables: &[Variable], rows: &Rows, job: &Job) -> Result<Vec<Vec<Parent>>> {
     let counts: Vec<Vec<u64>> = variables
         .par_iter()
         .map(|v| {
@@ -129,7 +129,7 @@ fn views(variables: &[Variable], table: &Table, job: &Job) -> Result<Vec<Vec<Par
             count
         })
         .collect();
-    let _memory = job.reserve(table.rows * variables.len(), "the profiles of categories")?;
+    let _memory = job.reserve(rows.len() * variables.len(), "the profiles of categories")?;
     let bins: Vec<Bins> = variables.par_iter().zip(&counts).map(|(v, count)| Bins::of_codes(&v.codes, count)).collect();
     let view = |(v, variable): (usize, &Variable)| {
         let exactly = Parent { variable: v, group_of: (0..variable.size as u32).collect(), groups: variable.size };

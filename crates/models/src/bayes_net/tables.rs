@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::structure::{Choice, PRIOR_ROWS, Parent, Variable};
 use crate::codec::{Reader, Writer, ensure};
-use crate::rows::Table;
+use crate::rows::Rows;
 
 /// One variable and how it is drawn.
 pub(super) struct Node {
@@ -49,7 +49,7 @@ struct Cell {
 const ALL: f64 = 4_294_967_296.0;
 
 /// Counts the tables of all variables.
-pub(super) fn build(variables: &[Variable], order: Vec<Choice>, table: &Table, job: &Job) -> Result<Vec<Node>> {
+pub(super) fn build(variables: &[Variable], order: Vec<Choice>, all: &Rows, job: &Job) -> Result<Vec<Node>> {
     let mut place = vec![0u32; variables.len()];
     order.iter().zip(0..).for_each(|(choice, i)| place[choice.variable] = i);
     let node = |choice: &Choice| {
@@ -63,10 +63,10 @@ pub(super) fn build(variables: &[Variable], order: Vec<Choice>, table: &Table, j
             bin_of: variable.bin_of.clone().unwrap_or_default(),
             levels: vec![],
         };
-        let mut context = vec![0u32; table.rows];
-        node.count(&mut context, None, variable, table, job)?;
+        let mut context = vec![0u32; all.len()];
+        node.count(&mut context, None, variable, all, job)?;
         for parent in &choice.parents {
-            node.count(&mut context, Some((parent, &variables[parent.variable])), variable, table, job)?;
+            node.count(&mut context, Some((parent, &variables[parent.variable])), variable, all, job)?;
         }
         Ok(node)
     };
@@ -83,7 +83,7 @@ impl Node {
         context: &mut [u32],
         parent: Option<(&Parent, &Variable)>,
         child: &Variable,
-        table: &Table,
+        all: &Rows,
         job: &Job,
     ) -> Result<()> {
         job.check()?;
@@ -96,9 +96,9 @@ impl Node {
         let key = |row: usize| {
             (u64::from(context[row]) * size + value(row)) * child.size as u64 + u64::from(child.codes[row])
         };
-        let person = |row: usize| table.units.as_ref().map_or(row as u32, |u| u.codes[row]);
+        let person = |row: usize| all.units().map_or(row as u32, |u| u.codes[row]);
         let mut keys: Vec<(u64, u32)> =
-            (0..table.rows).filter(|&r| context[r] != NOWHERE).map(|r| (key(r), person(r))).collect();
+            (0..all.len()).filter(|&r| context[r] != NOWHERE).map(|r| (key(r), person(r))).collect();
         keys.sort_unstable();
         job.check()?;
         let before = self.levels.last().map_or(1, |l| l.start.len() - 1);
@@ -113,7 +113,7 @@ impl Node {
             let mut kept: Vec<(u32, f64)> = vec![];
             for rows in rows.chunk_by(|a, b| a.0 == b.0) {
                 let persons = 1 + rows.windows(2).filter(|w| w[0].1 != w[1].1).count();
-                if is_base || persons >= table.min_persons.max(1) as usize {
+                if is_base || persons >= all.min_persons().max(1) as usize {
                     kept.push(((rows[0].0 % own) as u32, rows.len() as f64));
                 }
             }

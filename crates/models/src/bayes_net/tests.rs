@@ -2,19 +2,19 @@ use lookalike_core::{Frame, Streams, Units, Value, Values, below, standard_norma
 
 use super::*;
 use crate::codec::reseal;
-use crate::rows::{FrameRows, test_rows};
+use crate::rows::{Rows, test_rows};
 
 /// How many standard deviations a normal exceeds once in a million (two-sided).
 const SIGMAS: f64 = 4.9;
 
-fn fit(rows: &FrameRows, options: &[(&str, i64)]) -> Box<dyn Fitted> {
+fn fit(rows: &Rows, options: &[(&str, i64)]) -> Box<dyn Fitted> {
     let given: Vec<_> = options.iter().map(|(name, v)| (name.to_string(), Value::Int(*v))).collect();
     let options = Options::check(BayesNet.params(), &given).unwrap();
     BayesNet.fit(rows, &options, 1, &Job::unbounded()).unwrap()
 }
 
-fn frame(rows: &FrameRows) -> Frame {
-    rows.batches().next().unwrap().unwrap()
+fn frame(rows: &Rows) -> Frame {
+    rows.first(rows.len()).unwrap()
 }
 
 /// Every combination of codes below the sizes, as columns.
@@ -29,16 +29,16 @@ fn grid(sizes: &[u32]) -> Vec<Vec<u32>> {
     columns
 }
 
-fn codes(columns: &[Vec<u32>]) -> FrameRows {
+fn codes(columns: &[Vec<u32>]) -> Rows {
     test_rows(columns.iter().cloned().map(Values::Code).collect(), None, 5)
 }
 
-fn probabilities(fitted: &dyn Fitted, rows: &FrameRows) -> Vec<f64> {
+fn probabilities(fitted: &dyn Fitted, rows: &Rows) -> Vec<f64> {
     fitted.log_likelihood(&frame(rows)).unwrap().unwrap().iter().map(|l| libm::exp(*l)).collect()
 }
 
 /// a and b are coins; c is their exclusive or, wrong once in ten; d has four values and stands for a and c together.
-fn interaction(n: usize) -> FrameRows {
+fn interaction(n: usize) -> Rows {
     let mut rng = Streams::new(1, "interaction").block(0);
     let mut columns = vec![vec![]; 4];
     for _ in 0..n {

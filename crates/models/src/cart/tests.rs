@@ -6,7 +6,7 @@ use lookalike_core::{
 };
 
 use super::*;
-use crate::rows::FrameRows;
+use crate::rows::Rows;
 
 /// How many standard deviations a normal exceeds once in a million (two-sided).
 const SIGMAS: f64 = 4.9;
@@ -35,7 +35,7 @@ pub(crate) fn frame(columns: Vec<Column>) -> Frame {
 pub(crate) fn fit(model: &dyn Model, frame: &Frame, given: &[(&str, Value)]) -> Box<dyn Fitted> {
     let given: Vec<(String, Value)> = given.iter().map(|(n, v)| (n.to_string(), v.clone())).collect();
     let options = Options::check(model.params(), &given).unwrap();
-    model.fit(&FrameRows::new(frame.clone(), 5), &options, 1, &Job::unbounded()).unwrap()
+    model.fit(&Rows::new(frame.clone(), 5), &options, 1, &Job::unbounded()).unwrap()
 }
 
 /// Three dependent categories of 3, 4 and 2 codes.

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::codec::{Reader, Writer, ensure, inconsistent};
 use crate::marginal::{Marginal, NO_PIECE};
-use crate::rows::{Table, persons};
+use crate::rows::{Rows, persons};
 
 /// Mutual information over the smaller entropy from which two groups are joined.
 const MIN_ASSOCIATION: f64 = 0.15;
@@ -147,24 +147,24 @@ impl Group {
     }
 
     /// Both groups as one; combinations of fewer than `min_persons` persons share one cell that leaves all columns open.
-    fn join(self, other: Group, table: &Table) -> Group {
+    fn join(self, other: Group, all: &Rows) -> Group {
         let width = other.len() as u32;
         let mut order: Vec<(u32, u32)> =
-            self.code.iter().zip(&other.code).map(|(a, b)| a * width + b).zip(0..table.rows as u32).collect();
+            self.code.iter().zip(&other.code).map(|(a, b)| a * width + b).zip(0..all.len() as u32).collect();
         order.par_sort_unstable();
         let members: Vec<Member> = self.members.into_iter().chain(other.members).collect();
         let mut joint = Group {
             cells: vec![],
             count: vec![],
-            code: vec![0; table.rows],
+            code: vec![0; all.len()],
             levels: self.levels.into_iter().chain(other.levels).collect(),
             members,
         };
         let (left, right) = (self.cells.len() / self.count.len(), other.cells.len() / other.count.len());
         let mut open_rows: Vec<u32> = vec![];
         for rows in order.chunk_by(|a, b| a.0 == b.0) {
-            let holders = persons(rows.iter().map(|r| r.1), table.units.as_ref());
-            if holders < table.min_persons as usize {
+            let holders = persons(rows.iter().map(|r| r.1), all.units());
+            if holders < all.min_persons() as usize {
                 open_rows.extend(rows.iter().map(|r| r.1));
                 continue;
             }
@@ -205,10 +205,10 @@ pub(crate) fn contingency(a: &[u32], a_size: usize, b: &[u32], b_size: usize) ->
 }
 
 /// Joins groups, strongest mutual information first, while it pays.
-pub(crate) fn join_groups(groups: Vec<Group>, table: &Table, job: &Job) -> Result<Vec<Group>> {
+pub(crate) fn join_groups(groups: Vec<Group>, all: &Rows, job: &Job) -> Result<Vec<Group>> {
     let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
     let gain = |groups: &[Option<Group>], (a, b): (usize, usize)| match (&groups[a], &groups[b]) {
-        (Some(x), Some(y)) => benefit(x, y, table).map(|gain| (gain, a, b)),
+        (Some(x), Some(y)) => benefit(x, y, all).map(|gain| (gain, a, b)),
         _ => None,
     };
     let pairs: Vec<(usize, usize)> = (0..groups.len()).flat_map(|b| (0..b).map(move |a| (a, b))).collect();
@@ -222,7 +222,7 @@ pub(crate) fn join_groups(groups: Vec<Group>, table: &Table, job: &Job) -> Resul
         // The first of the largest: pairs stand in a fixed order.
         let Some(&(_, a, b)) = gains.iter().reduce(|best, g| if g.0 > best.0 { g } else { best }) else { break };
         if let (Some(x), Some(y)) = (groups[a].take(), groups[b].take()) {
-            groups.push(Some(x.join(y, table)));
+            groups.push(Some(x.join(y, all)));
         }
         gains.retain(|&(_, x, y)| ![a, b].contains(&x) && ![a, b].contains(&y));
         let last = groups.len() - 1;
@@ -234,13 +234,13 @@ pub(crate) fn join_groups(groups: Vec<Group>, table: &Table, job: &Job) -> Resul
 }
 
 /// Mutual information in nats, less its bias (Miller & Madow 1955), when joining the two is allowed.
-fn benefit(a: &Group, b: &Group, table: &Table) -> Option<f64> {
+fn benefit(a: &Group, b: &Group, all: &Rows) -> Option<f64> {
     let (rows, columns) = (a.len(), b.len());
     if rows < 2 || columns < 2 || rows * columns > MAX_TABLE {
         return None;
     }
     let counts = contingency(&a.code, rows, &b.code, columns);
-    let n = table.rows as f64;
+    let n = all.len() as f64;
     let entropy = |counts: &mut dyn Iterator<Item = u64>| -> f64 {
         counts.filter(|&c| c > 0).map(|c| c as f64 / n).map(|p| -p * libm::log(p)).sum()
     };
@@ -248,7 +248,7 @@ fn benefit(a: &Group, b: &Group, table: &Table) -> Option<f64> {
     let joint = entropy(&mut counts.iter().map(|&c| u64::from(c)));
     let bias = ((rows - 1) * (columns - 1)) as f64 / (2.0 * n);
     let information = h_a + h_b - joint - bias;
-    let kept = || counts.iter().filter(|&&c| c >= table.min_persons.max(1));
+    let kept = || counts.iter().filter(|&&c| c >= all.min_persons().max(1));
     let coverage = kept().map(|&c| f64::from(c)).sum::<f64>() / n;
     let is_allowed =
         information >= MIN_ASSOCIATION * h_a.min(h_b) && coverage >= MIN_COVERAGE && kept().count() <= MAX_CELLS;

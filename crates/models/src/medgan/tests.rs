@@ -5,7 +5,7 @@ use lookalike_core::{EncodeSpec, Frame, FrameBuilder, Options, Value, encode};
 
 use super::*;
 use crate::nn::Mat;
-use crate::rows::FrameRows;
+use crate::rows::Rows;
 
 fn frame(columns: Vec<(&str, ArrayRef)>) -> Frame {
     let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap();
@@ -35,12 +35,12 @@ fn every_kind() -> Frame {
 #[test]
 fn records_become_units_and_come_back() {
     let frame = every_kind();
-    let table = Table::collect(&FrameRows::new(frame.clone(), 1), &Job::unbounded()).unwrap();
-    let units = Units::fit(&table, 500, &Job::unbounded()).unwrap();
+    let rows = Rows::new(frame.clone(), 1);
+    let units = Units::fit(&rows, 500, &Job::unbounded()).unwrap();
     // Sigmoid: flag, pair, NULL of count, number, maybe. Rectified: count. Block: letter with NULL.
     assert_eq!((units.sigmoid, units.rectified, units.width), (5, 1, 10));
     assert_eq!(units.blocks, [crate::nn::Block { start: 6, size: 4 }]);
-    let records = units.encode(&table.columns, 4);
+    let records = units.encode(&rows).unwrap();
     let mut dense = vec![0.0; 40];
     records.add_to(&mut dense, 10);
     // By hand: numbers from -1 at 0 to 3 at 1; counts over the root mean square of 3 and 4, which is sqrt(12.5) = 3.535534.
@@ -88,8 +88,8 @@ impl Units {
 #[test]
 fn choices_are_drawn_with_the_probability_of_their_output() {
     let frame = every_kind();
-    let table = Table::collect(&FrameRows::new(frame, 1), &Job::unbounded()).unwrap();
-    let units = Units::fit(&table, 500, &Job::unbounded()).unwrap();
+    let rows = Rows::new(frame, 1);
+    let units = Units::fit(&rows, 500, &Job::unbounded()).unwrap();
     let noise = units.noise(100_000, &mut Streams::new(2, "test").block(0));
     let share = |f: &dyn Fn(&[f32]) -> bool| noise.chunks_exact(10).filter(|n| f(n)).count() as f64 / 1e5;
     // sigmoid(-2) = 0.1192, and a quarter of four equal outputs; 5 standard deviations are 0.0051 and 0.0068.
@@ -102,7 +102,7 @@ fn choices_are_drawn_with_the_probability_of_their_output() {
 fn fitted(frame: &Frame, options: &[(&str, i64)]) -> Box<dyn Fitted> {
     let options: Vec<(String, Value)> = options.iter().map(|(n, v)| (n.to_string(), Value::Int(*v))).collect();
     let options = Options::check(MedGan.params(), &options).unwrap();
-    let rows = FrameRows::new(frame.gather(&frame.canonical_order()), 1);
+    let rows = Rows::new(frame.gather(&frame.canonical_order()), 1);
     MedGan.fit(&rows, &options, 7, &Job::unbounded()).unwrap()
 }
 
@@ -170,7 +170,8 @@ fn a_mean_over_the_batch_is_what_the_discriminator_sees() {
     let judge = networks::Discriminator::new(&mut params, 3, 8, &mut rng);
     let scores = |second: f64| {
         let elements = [(0, 0, 1.0), (1, 1, second), (1, 2, 1.0)];
-        let x = Sparse::build(2, |put| elements.iter().for_each(|(r, p, v)| put(*r, *p, *v)));
+        let put_all = |put: &mut dyn FnMut(usize, usize, f64)| elements.iter().for_each(|(r, p, v)| put(*r, *p, *v));
+        let x = Sparse::build(2, |put| Ok(put_all(put))).unwrap();
         let mut pool = Pool::new();
         let mut t = Tape::forward(&params, &mut pool);
         let dense = t.constant(2, 3, |out| x.add_to(out, 3));

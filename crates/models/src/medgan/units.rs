@@ -4,8 +4,8 @@ use lookalike_core::{Column, Domain, Job, MISSING, NumberKind, Result, Stream, V
 
 use crate::codec::{Reader, Writer, ensure, inconsistent};
 use crate::nn::{Block, Mat, Real, Sparse, gumbel, logistic};
-use crate::rows::Table;
-use crate::tokens::{Grouping, group_categories, marginals};
+use crate::rows::Rows;
+use crate::tokens::{Grouping, group_categories};
 
 /// What the columns are among the units: first those with sigmoid outputs, then the rectified ones, then softmax blocks.
 #[derive(Debug)]
@@ -66,19 +66,14 @@ const KNOTS: usize = 256;
 
 impl Units {
     /// Of the columns of all rows; of more than `max_categories` categories the infrequent share units.
-    pub fn fit(table: &Table, max_categories: usize, job: &Job) -> Result<Self> {
-        let labels = |c: &Column| match &c.domain {
-            Domain::Category(domain) => domain.labels.len(),
-            _ => 0,
-        };
-        let is_crowded = table.columns.iter().any(|c| labels(c) > max_categories);
-        let marginals = if is_crowded { marginals(table, KNOTS, job)? } else { vec![] };
-        let groupings = group_categories(table, &marginals, max_categories, job)?;
-        let coding = |(column, grouped): (&Column, _)| match grouped {
+    pub fn fit(rows: &Rows, max_categories: usize, job: &Job) -> Result<Self> {
+        let groupings = group_categories(rows, KNOTS, max_categories, job)?;
+        let numbers = rows.map(job, |_, column| Ok(Coding::number(column)))?;
+        let coding = |(number, grouped)| match grouped {
             Some((grouping, count, missing)) => Coding::Category { count, missing, grouping },
-            None => Coding::number(column),
+            None => number,
         };
-        Ok(Self::of(table.columns.iter().zip(groupings).map(coding).collect()))
+        Ok(Self::of(numbers.into_iter().zip(groupings).map(coding).collect()))
     }
 
     fn of(columns: Vec<Coding>) -> Self {
@@ -104,11 +99,12 @@ impl Units {
     }
 
     /// The rows as vectors.
-    pub fn encode(&self, columns: &[Column], rows: usize) -> Sparse {
-        Sparse::build(rows, |put| {
-            for ((coding, place), column) in self.columns.iter().zip(&self.places).zip(columns) {
-                coding.encode(*place, &column.values, put);
+    pub fn encode(&self, rows: &Rows) -> Result<Sparse> {
+        Sparse::build(rows.len(), |put| {
+            for (c, (coding, place)) in self.columns.iter().zip(&self.places).enumerate() {
+                coding.encode(*place, &rows.column(c)?.values, put);
             }
+            Ok(())
         })
     }
 

@@ -4,29 +4,33 @@ use super::*;
 use crate::codec::reseal;
 use crate::rows::test_rows;
 
-fn table(columns: Vec<Values>) -> Table {
-    Table::collect(&test_rows(columns, None, 5), &Job::unbounded()).unwrap()
+fn encode(modal: &Modal, rows: &Rows) -> Compact {
+    modal.encode(rows, &Job::unbounded()).unwrap().range(0..rows.len()).unwrap()
 }
 
 /// Two modes with NULLs, three values in four zero, crowded and few categories, heavy tails, few values, nothing, an identifier.
-fn mixed(n: usize) -> Table {
+fn mixed(n: usize) -> Rows {
     let mut rng = Streams::new(1, "modal").block(0);
     let normals: Vec<[f64; 2]> = (0..n).map(|_| standard_normal(&mut rng)).collect();
     let each = |f: &dyn Fn(usize, &[f64; 2]) -> f64| normals.iter().enumerate().map(|(i, z)| f(i, z)).collect();
-    table(vec![
-        Values::Number(each(&|i, z| if i % 11 == 0 { f64::NAN } else { z[0] + 10.0 * (i % 2) as f64 })),
-        Values::Number(each(&|_, z| if z[1] < 0.675 { 0.0 } else { z[1] })),
-        Values::Code((0..n).map(|i| if i % 7 == 0 { MISSING } else { (i % 240) as u32 }).collect()),
-        Values::Code((0..n).map(|i| (i % 3) as u32).collect()),
-        Values::Number(each(&|_, z| (2.0 * z[0]).exp())),
-        Values::Number(each(&|i, _| (i % 7) as f64)),
-        Values::Number(vec![f64::NAN; n]),
-        Values::Omitted,
-    ])
+    test_rows(
+        vec![
+            Values::Number(each(&|i, z| if i % 11 == 0 { f64::NAN } else { z[0] + 10.0 * (i % 2) as f64 })),
+            Values::Number(each(&|_, z| if z[1] < 0.675 { 0.0 } else { z[1] })),
+            Values::Code((0..n).map(|i| if i % 7 == 0 { MISSING } else { (i % 240) as u32 }).collect()),
+            Values::Code((0..n).map(|i| (i % 3) as u32).collect()),
+            Values::Number(each(&|_, z| (2.0 * z[0]).exp())),
+            Values::Number(each(&|i, _| (i % 7) as f64)),
+            Values::Number(vec![f64::NAN; n]),
+            Values::Omitted,
+        ],
+        None,
+        5,
+    )
 }
 
-fn fit(table: &Table) -> Modal {
-    Modal::fit(table, 10, 50, 7, &Job::unbounded()).unwrap()
+fn fit(rows: &Rows) -> Modal {
+    Modal::fit(rows, 10, 50, 7, &Job::unbounded()).unwrap()
 }
 
 #[test]
@@ -34,7 +38,7 @@ fn rows_survive_the_dense_form() {
     let n = 5000;
     let table = mixed(n);
     let modal = fit(&table);
-    let compact = modal.compact(&table, &Job::unbounded()).unwrap();
+    let compact = encode(&modal, &table);
     let rows: Vec<u32> = (0..n as u32).collect();
     let mut dense = vec![0f32; n * modal.width()];
     modal.one_hot(&compact, &rows, &mut dense);
@@ -61,7 +65,8 @@ fn rows_survive_the_dense_form() {
     let decoded = modal.decode(n, &dense, &mut Streams::new(1, "decode").block(0));
     assert_eq!(decoded[7], Values::Omitted);
     for c in [0, 1, 4, 5, 6] {
-        let (real, made) = (table.columns[c].values.numbers().unwrap(), decoded[c].numbers().unwrap());
+        let column = table.column(c).unwrap();
+        let (real, made) = (column.values.numbers().unwrap(), decoded[c].numbers().unwrap());
         // A scalar of 24 bits over 8 standard deviations, which are below the range of the column.
         let range = real.iter().fold(0.0f64, |m, v| m.max(v.abs()));
         // Of a normal, four deviations beyond its mode a value is clipped with 6e-5; in 5000 lognormal rows the far tail is.
@@ -71,7 +76,7 @@ fn rows_survive_the_dense_form() {
         let zeros = |v: &[f64]| v.iter().filter(|v| **v == 0.0).count();
         assert_eq!(zeros(real), zeros(made), "column {c}");
     }
-    assert_eq!(decoded[3], table.columns[3].values);
+    assert_eq!(decoded[3], table.column(3).unwrap().values);
     // 240 categories in 50 choices: the choice is kept.
     let again = modal.encode_given(2, &decoded[2], &mut Streams::new(0, "x").block(0));
     let Track::Choice(choices) = &compact.tracks[modal.parts()[2].unwrap().choice] else { panic!() };
@@ -99,7 +104,7 @@ fn columns_have_the_spans_they_need() {
     assert_eq!(choices.iter().map(|c| (c.column, c.size)).collect::<Vec<_>>(), [(2, 51), (3, 3)]);
     assert_eq!(choices[1].count, [1667, 1667, 1666]);
     assert!(choices.iter().all(|c| c.count.iter().sum::<u64>() == 5000 && c.count.len() == c.size));
-    assert_eq!(modal.compact_bytes(10), 10 * (3 * 4 + 7 * 2));
+    assert_eq!(modal.row_bytes(), 3 * 4 + 7 * 2);
 }
 
 #[test]
@@ -121,11 +126,12 @@ fn extreme_ranges_stay_finite() {
     let mut column = |scale: f64| {
         Values::Number((0..n).map(|_| (standard_normal(&mut rng)[0] / 6.0).clamp(-1.0, 1.0) * scale).collect())
     };
-    let table = table(vec![column(f64::MAX), column(1e-300), column(1.0)]);
+    let table = test_rows(vec![column(f64::MAX), column(1e-300), column(1.0)], None, 5);
     let modal = fit(&table);
-    let compact = modal.compact(&table, &Job::unbounded()).unwrap();
+    let compact = encode(&modal, &table);
     let decoded = modal.decode_compact(&compact, &mut Streams::new(1, "decode").block(0));
-    for (column, values) in table.columns.iter().zip(&decoded) {
+    for (c, values) in decoded.iter().enumerate() {
+        let column = table.column(c).unwrap();
         let (real, made) = (column.values.numbers().unwrap(), values.numbers().unwrap());
         let range = real.iter().fold(0.0f64, |m, v| m.max(v.abs()));
         let apart = real.iter().zip(made).filter(|(r, m)| (*r / range - *m / range).abs() > 1e-5).count();
@@ -142,7 +148,7 @@ fn threads_change_nothing_and_saving_neither() {
             let modal = fit(&table);
             let mut w = Writer::new("test");
             modal.save(&mut w);
-            (w.finish(), modal.compact(&table, &Job::unbounded()).unwrap())
+            (w.finish(), encode(&modal, &table))
         })
     };
     let (bytes, compact) = run(1);
@@ -150,14 +156,14 @@ fn threads_change_nothing_and_saving_neither() {
     let mut r = Reader::new(&bytes, "test").unwrap();
     let loaded = Modal::load(&mut r).unwrap();
     r.finish().unwrap();
-    assert!(loaded.compact(&mixed(8000), &Job::unbounded()).unwrap() == compact);
+    assert!(encode(&loaded, &mixed(8000)) == compact);
 }
 
 #[test]
 fn hostile_bytes_are_refused_or_harmless() {
     let table = mixed(300);
     let modal = fit(&table);
-    let compact = modal.compact(&table, &Job::unbounded()).unwrap();
+    let compact = encode(&modal, &table);
     let mut w = Writer::new("test");
     modal.save(&mut w);
     let bytes = w.finish();
@@ -172,7 +178,7 @@ fn hostile_bytes_are_refused_or_harmless() {
             {
                 modal.decode_compact(&compact, &mut Streams::new(0, "x").block(0));
                 (0..modal.parts().len()).filter(|&c| c < 8).for_each(|c| {
-                    modal.encode_given(c, &table.columns[c].values, &mut Streams::new(0, "x").block(0));
+                    modal.encode_given(c, &table.column(c).unwrap().values, &mut Streams::new(0, "x").block(0));
                 });
             }
         }

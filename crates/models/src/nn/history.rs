@@ -5,7 +5,7 @@ use lookalike_core::Result;
 use super::simd_level;
 use crate::codec::{Reader, Writer};
 use crate::model::{Epoch, FitReport};
-use crate::rows::Table;
+use crate::rows::Rows;
 
 /// How a network came to be.
 #[derive(Debug, Clone)]
@@ -17,9 +17,9 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Before the first epoch on the rows of a table, on this machine.
-    pub fn of(table: &Table) -> Self {
-        let report = FitReport { rows: table.rows as u64, units: table.unit_count() as u64, epochs: 0 };
+    /// Before the first epoch on these rows, on this machine.
+    pub fn of(rows: &Rows) -> Self {
+        let report = rows.report();
         Self { report, epochs: vec![], level: simd_level().unwrap_or_default().into() }
     }
 

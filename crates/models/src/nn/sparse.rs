@@ -1,5 +1,7 @@
 //! Rows that are zero in most places, and the layer that they enter a network by.
 
+use lookalike_core::Result;
+
 use super::real::wide;
 use super::{Activation, Mat, Real, Tape, Var, Weight};
 
@@ -14,18 +16,18 @@ pub(crate) struct Sparse<T = f32> {
 
 impl<T: Real> Sparse<T> {
     /// From what `each` puts into `(row, place, value)`: it is called twice and puts the same both times, each place of a row
-    /// at most once.
-    pub fn build(rows: usize, each: impl Fn(&mut dyn FnMut(usize, usize, T))) -> Self {
+    /// at most once. Fails where it does.
+    pub fn build(rows: usize, each: impl Fn(&mut dyn FnMut(usize, usize, T)) -> Result<()>) -> Result<Self> {
         let mut starts = vec![0usize; rows + 1];
-        each(&mut |row, _, _| starts[row + 1] += 1);
+        each(&mut |row, _, _| starts[row + 1] += 1)?;
         (0..rows).for_each(|r| starts[r + 1] += starts[r]);
         let (mut next, all) = (starts.clone(), starts[rows]);
         let (mut places, mut values) = (vec![0u32; all], vec![T::ZERO; all]);
         each(&mut |row, place, value| {
             (places[next[row]], values[next[row]]) = (place as u32, value);
             next[row] += 1;
-        });
-        Self { starts, places, values }
+        })?;
+        Ok(Self { starts, places, values })
     }
 
     pub fn rows(&self) -> usize {

@@ -112,8 +112,13 @@ impl Schedule {
     }
 }
 
-/// Rows that are shuffled together: batches reach over so many consecutive rows, wherever these are kept. Rows come in
-/// canonical order, which is that of their hashes, so that any run of them is a random sample already.
+/// Rows that are shuffled together, of so many: windows of consecutive ones, all of about one size. Batches reach over few of them,
+/// wherever the rows are kept. Rows come in canonical order, which is that of their hashes, so that any run of them is a
+/// random sample already.
+pub(crate) fn window(rows: usize) -> usize {
+    rows.div_ceil(rows.div_ceil(WINDOW).max(1)).max(1)
+}
+
 const WINDOW: usize = 1 << 17;
 
 /// Trains until the epochs are over, the held-out loss has not fallen for `patience` epochs, or time is up; then goes back to
@@ -231,7 +236,7 @@ pub(crate) fn split(rows: usize, units: Option<&Units>, share: f64, seed: u64) -
 
 /// The rows in a new order: windows of consecutive ones in random order, each shuffled in itself.
 fn shuffled(rows: &[u32], rng: &mut Stream) -> Vec<u32> {
-    let mut windows: Vec<&[u32]> = rows.chunks(WINDOW).collect();
+    let mut windows: Vec<&[u32]> = rows.chunks(window(rows.len())).collect();
     shuffle(&mut windows, rng);
     let mut order = Vec::with_capacity(rows.len());
     for window in windows {

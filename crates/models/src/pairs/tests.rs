@@ -93,7 +93,7 @@ fn what_enough_records_share_is_no_copy() {
     let (_, rows, _) = Pairs::pivot(pairs, &names(None), 1, &Job::unbounded()).unwrap();
     let copies = |shared| {
         let values: Vec<Values> = rows.columns().iter().map(|c| c.values.clone()).collect();
-        crate::copies::CopyFilter::new(&rows, shared, &Job::unbounded()).unwrap().copies(&values, 4)
+        crate::copies::CopyFilter::new(&rows.clone().into(), shared, &Job::unbounded()).unwrap().copies(&values, 4)
     };
     assert_eq!([copies(None), copies(Some(4)), copies(Some(3))], [vec![0, 1, 2, 3], vec![0, 1, 2, 3], vec![3]]);
 }

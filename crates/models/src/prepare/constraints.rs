@@ -1,8 +1,9 @@
 //! Rules between columns written by hand: their text, what contradicts, and which rows break them.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use lookalike_core::{Amount, Column, Error, Frame, Measure, Result, Role, Scale, Values, closest, list_names};
+use lookalike_core::{Amount, Column, ColumnStore, Error, Measure, Result, Role, Scale, Values, closest, list_names};
 
 /// A rule that every generated row keeps. Columns by index.
 #[derive(Debug, Clone, PartialEq)]
@@ -207,6 +208,15 @@ fn contradictions(rules: &[Rule], texts: &[String], columns: &[Column]) -> Resul
 }
 
 impl Rule {
+    /// The columns that it names.
+    fn columns(&self) -> Vec<usize> {
+        match self {
+            Rule::Order { low, high, .. } => vec![*low, *high],
+            Rule::Bound { column, .. } => vec![*column],
+            Rule::Fixed { columns } => columns.clone(),
+        }
+    }
+
     /// Rows that break it, of values encoded like the input, in ascending order. None break [`Rule::Fixed`] here.
     pub fn broken(&self, columns: &[Column], values: &[&Values]) -> Vec<usize> {
         match self {
@@ -231,16 +241,19 @@ impl Rule {
     }
 
     /// Fails (data) when training rows break it.
-    pub fn check(&self, text: &str, frame: &Frame) -> Result<()> {
-        let values: Vec<&Values> = frame.columns().iter().map(|c| &c.values).collect();
-        let broken = self.broken(frame.columns(), &values).len();
+    pub fn check(&self, text: &str, rows: &ColumnStore) -> Result<()> {
+        let named = self.columns();
+        let read = |c: usize| if named.contains(&c) { rows.column(c).map(Some) } else { Ok(None) };
+        let columns = (0..rows.headers().len()).map(read).collect::<Result<Vec<Option<Cow<Column>>>>>()?;
+        let values: Vec<&Values> = columns.iter().map(|c| c.as_ref().map_or(&Values::Omitted, |c| &c.values)).collect();
+        let broken = self.broken(rows.headers(), &values).len();
         if broken == 0 {
             return Ok(());
         }
         Err(Error::data(format!(
             "constraints: '{text}' does not hold in {broken} of {} rows: correct them or leave them out with WHERE, or drop the \
              constraint",
-            frame.rows()
+            rows.rows()
         )))
     }
 }

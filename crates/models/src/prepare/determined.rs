@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use lookalike_core::{Column, Domain, Frame, Job, MISSING, Result, Stream, Units, Values, below};
+use lookalike_core::{Column, ColumnStore, Domain, Job, MISSING, Result, Role, Stream, Units, Values, below};
 use rayon::prelude::*;
 
 use super::levels::{Level, Levels};
@@ -49,7 +49,8 @@ pub(crate) struct Found {
 /// A column as dense levels.
 struct Coded {
     column: usize,
-    level: Vec<u32>,
+    /// Levels of the first rows.
+    head: Vec<u32>,
     levels: Levels,
     rows: Vec<u64>,
     /// Whether enough persons hold the level.
@@ -60,16 +61,24 @@ struct Coded {
     coverage: f64,
 }
 
-/// Looks for columns determined by others among those that `may_drop`; any may determine. `frame` is in canonical order.
-pub(crate) fn detect(frame: &Frame, may_drop: &[bool], min_persons: u32, job: &Job) -> Result<Found> {
-    let (rows, persons) = (frame.rows(), frame.unit_count());
+/// Rows whose levels are held of all columns at once: nearly all pairs that do not determine one another show it in these.
+pub(super) const HEAD: usize = 1 << 16;
+
+/// Looks for columns determined by others among those that `may_drop`; any may determine. `all` are in canonical order.
+pub(crate) fn detect(all: &ColumnStore, may_drop: &[bool], min_persons: u32, job: &Job) -> Result<Found> {
+    let (rows, persons) = (all.rows(), all.unit_count());
     let mut found = Found::default();
     if persons < min_persons.max(2) as usize {
         return Ok(found);
     }
-    let columns = frame.columns();
-    let mut open: Vec<usize> = (0..columns.len()).filter(|&c| columns[c].values != Values::Omitted).collect();
-    let constants: Vec<Option<Level>> = columns.iter().map(|c| constant(&c.values)).collect();
+    let columns = all.headers();
+    let mut open: Vec<usize> = (0..columns.len()).filter(|&c| columns[c].role() != Role::Identifier).collect();
+    let read = (0..columns.len()).into_par_iter().map(|c| {
+        job.check()?;
+        let column = all.column(c)?;
+        Ok((constant(&column.values), fingerprint(&column.values)))
+    });
+    let (constants, prints): (Vec<Option<Level>>, Vec<u64>) = read.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     // A model has to have something to learn.
     let spare = open.iter().all(|&c| constants[c].is_some()).then(|| open.first().copied()).flatten();
     open.retain(|&c| match constants[c] {
@@ -81,24 +90,33 @@ pub(crate) fn detect(frame: &Frame, may_drop: &[bool], min_persons: u32, job: &J
     });
     let mut kept: Vec<usize> = vec![];
     for &c in &open {
-        match kept.iter().find(|&&of| may_drop[c] && is_same(&columns[c], &columns[of], persons)) {
-            Some(&of) => found.same.push((c, of)),
+        let mut same = None;
+        for &of in kept.iter().filter(|&&of| may_drop[c] && prints[c] == prints[of]) {
+            if is_same(&*all.column(c)?, &*all.column(of)?, persons) {
+                same = Some(of);
+                break;
+            }
+        }
+        match same {
+            Some(of) => found.same.push((c, of)),
             None => kept.push(c),
         }
     }
     job.check()?;
     // Rows of each person together, so that persons of a level are counted in one pass.
-    let by_person: Option<Vec<u32>> = frame.units().map(|units| {
+    let by_person: Option<Vec<u32>> = all.units().map(|units| {
         let mut order: Vec<u32> = (0..rows as u32).collect();
         order.par_sort_unstable_by_key(|&r| (units.codes[r as usize], r));
         order
     });
-    let _memory = job.reserve(rows * 4 * kept.len(), "columns that determine each other")?;
+    let threads = rayon::current_num_threads() + 1;
+    let bytes = 4 * (rows.min(HEAD) * kept.len() + rows * threads.min(kept.len()));
+    let _memory = job.reserve(bytes, "columns that determine each other")?;
     let coded: Vec<Option<Coded>> = kept
         .par_iter()
         .map(|&c| {
             job.check()?;
-            Ok(Coded::of(frame, c, by_person.as_deref(), min_persons))
+            Ok(Coded::of(&*all.column(c)?, c, all.units(), by_person.as_deref(), min_persons))
         })
         .collect::<Result<_>>()?;
     let mut coded: Vec<Coded> = coded.into_iter().flatten().collect();
@@ -110,11 +128,31 @@ pub(crate) fn detect(frame: &Frame, may_drop: &[bool], min_persons: u32, job: &J
     let mut found_pairs = vec![];
     for part in pairs.chunks(256) {
         job.check()?;
-        found_pairs.par_extend(
-            part.par_iter().filter_map(|&(a, b)| {
-                determines(&coded[a], &coded[b], persons, min_persons).map(|values| (a, b, values))
-            }),
-        );
+        let image = |&(a, b): &(usize, usize)| {
+            let values = image(&coded[a], &coded[a].head, &coded[b].head)?;
+            // Of more rows, the others have to say so too.
+            let values =
+                if rows <= HEAD { is_evident(&coded[a], &coded[b], values, persons, min_persons)? } else { vec![] };
+            Some((a, b, values))
+        };
+        found_pairs.par_extend(part.par_iter().filter_map(image));
+    }
+    if rows > HEAD {
+        let mut confirmed = vec![];
+        for part in found_pairs.chunk_by(|x, y| x.1 == y.1) {
+            job.check()?;
+            let b = &coded[part[0].1];
+            let level = b.levels_of(&*all.column(b.column)?, min_persons);
+            let image = |&(a, of, _): &(usize, usize, Vec<u32>)| {
+                let own = coded[a].levels_of(&*all.column(coded[a].column)?, min_persons);
+                let values = image(&coded[a], &own, &level);
+                let values = values.and_then(|values| is_evident(&coded[a], b, values, persons, min_persons));
+                Ok(values.map(|values| (a, of, values)))
+            };
+            let images: Vec<Option<_>> = part.par_iter().map(image).collect::<Result<_>>()?;
+            confirmed.extend(images.into_iter().flatten());
+        }
+        found_pairs = confirmed;
     }
     found.arrange(&coded, found_pairs, may_drop);
     Ok(found)
@@ -185,6 +223,21 @@ fn constant(values: &Values) -> Option<Level> {
     }
 }
 
+/// A hash of all values in their order: equal columns have equal ones.
+fn fingerprint(values: &Values) -> u64 {
+    let fold = |hash: u64, bits: u64| (hash ^ bits).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    match values {
+        Values::Number(v) => v.iter().map(|&v| bits(v)).fold(1, fold),
+        Values::Code(v) => v.iter().map(|&c| u64::from(c)).fold(2, fold),
+        Values::Omitted => 0,
+    }
+}
+
+/// Bits that are equal for equal numbers, missing ones among them.
+fn bits(v: f64) -> u64 {
+    if v.is_nan() { u64::MAX } else { (v + 0.0).to_bits() }
+}
+
 /// Whether the columns are of one type and hold the same in every row, of enough persons.
 fn is_same(a: &Column, b: &Column, persons: usize) -> bool {
     let alike = a.field.data_type() == b.field.data_type();
@@ -217,25 +270,18 @@ fn commonest(values: &Values) -> f64 {
 
 impl Coded {
     /// `None` for a column of too many values to determine another or be determined.
-    fn of(frame: &Frame, column: usize, by_person: Option<&[u32]>, min_persons: u32) -> Option<Self> {
-        let rows = frame.rows();
-        let (level, levels) = match (&frame.columns()[column].values, &frame.columns()[column].domain) {
-            (Values::Code(codes), Domain::Category(domain)) => {
-                let missing = domain.labels.len() as u32;
-                let level = codes.iter().map(|&c| c.min(missing)).collect();
-                (level, Levels::Codes((0..missing).chain([MISSING]).collect()))
-            }
-            (Values::Number(values), _) => {
-                // Frequent values, and rare ones in what coverage leaves over.
-                let limit = rows / min_persons.max(2) as usize + rows / 20 + 2;
-                let (level, levels) = code_numbers(values, limit)?;
-                (level, Levels::Numbers(levels))
-            }
-            _ => return None,
-        };
+    fn of(
+        values: &Column,
+        column: usize,
+        units: Option<&Units>,
+        by_person: Option<&[u32]>,
+        min_persons: u32,
+    ) -> Option<Self> {
+        let rows = values.values.len();
+        let (mut level, levels) = code(values, min_persons)?;
         let mut count = vec![0u64; levels.len()];
         level.iter().for_each(|&l| count[l as usize] += 1);
-        let persons = match (frame.units(), by_person) {
+        let persons = match (units, by_person) {
             (Some(units), Some(order)) => persons_of_levels(&level, levels.len(), units, order),
             _ => count.clone(),
         };
@@ -243,7 +289,32 @@ impl Coded {
         let covered: u64 = count.iter().zip(&frequent).filter(|(_, f)| **f).map(|(c, _)| c).sum();
         let size = frequent.iter().filter(|f| **f).count();
         let coverage = covered as f64 / rows as f64;
-        Some(Self { column, level, levels, rows: count, frequent, size, coverage })
+        level.truncate(HEAD);
+        level.shrink_to_fit();
+        Some(Self { column, head: level, levels, rows: count, frequent, size, coverage })
+    }
+
+    /// The levels of all rows.
+    fn levels_of(&self, column: &Column, min_persons: u32) -> Vec<u32> {
+        code(column, min_persons).map_or(vec![], |(level, _)| level)
+    }
+}
+
+/// A column as levels; `None` for one of too many values.
+fn code(column: &Column, min_persons: u32) -> Option<(Vec<u32>, Levels)> {
+    match (&column.values, &column.domain) {
+        (Values::Code(codes), Domain::Category(domain)) => {
+            let missing = domain.labels.len() as u32;
+            let level = codes.iter().map(|&c| c.min(missing)).collect();
+            Some((level, Levels::Codes((0..missing).chain([MISSING]).collect())))
+        }
+        (Values::Number(values), _) => {
+            // Frequent values, and rare ones in what coverage leaves over.
+            let limit = values.len() / min_persons.max(2) as usize + values.len() / 20 + 2;
+            let (level, levels) = code_numbers(values, limit)?;
+            Some((level, Levels::Numbers(levels)))
+        }
+        _ => None,
     }
 }
 
@@ -263,7 +334,6 @@ fn persons_of_levels(level: &[u32], size: usize, units: &Units, by_person: &[u32
 fn code_numbers(values: &[f64], limit: usize) -> Option<(Vec<u32>, Vec<f64>)> {
     let mut slots: Vec<u32> = vec![u32::MAX; 1024];
     let mut levels: Vec<f64> = vec![];
-    let bits = |v: f64| if v.is_nan() { u64::MAX } else { (v + 0.0).to_bits() };
     let start = |v: f64, size: usize| (bits(v).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (size - 1);
     let mut coded = Vec::with_capacity(values.len());
     for &value in values {
@@ -296,14 +366,14 @@ fn code_numbers(values: &[f64], limit: usize) -> Option<(Vec<u32>, Vec<f64>)> {
     Some((coded, levels))
 }
 
-/// The value of `b` for each frequent value of `a` (`u32::MAX` elsewhere), when each goes with one value only and that is not
-/// to be expected.
-fn determines(a: &Coded, b: &Coded, persons: usize, min_persons: u32) -> Option<Vec<u32>> {
+/// The value of another column for each frequent value of `a` (`u32::MAX` elsewhere) in these rows, given as levels, when each goes
+/// with one value only.
+fn image(a: &Coded, own: &[u32], other: &[u32]) -> Option<Vec<u32>> {
     let mut values = vec![u32::MAX; a.levels.len()];
     if a.size < 2 {
         return None;
     }
-    for (&x, &y) in a.level.iter().zip(&b.level) {
+    for (&x, &y) in own.iter().zip(other) {
         let value = &mut values[x as usize];
         if !a.frequent[x as usize] || *value == y {
             continue;
@@ -313,6 +383,11 @@ fn determines(a: &Coded, b: &Coded, persons: usize, min_persons: u32) -> Option<
         }
         *value = y;
     }
+    Some(values)
+}
+
+/// The image of `a` in all rows of `b`, when that it has one is not to be expected.
+fn is_evident(a: &Coded, b: &Coded, values: Vec<u32>, persons: usize, min_persons: u32) -> Option<Vec<u32>> {
     let mut shares = vec![0u64; b.levels.len()];
     values.iter().zip(&a.rows).filter(|(v, _)| **v != u32::MAX).for_each(|(&v, rows)| shares[v as usize] += rows);
     let covered = shares.iter().sum::<u64>();

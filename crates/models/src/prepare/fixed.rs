@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lookalike_core::{CategoryDomain, Column, Domain, Error, Frame, Result, Values};
+use lookalike_core::{CategoryDomain, Column, ColumnStore, Domain, Error, Result, Values};
 use rayon::prelude::*;
 
 use super::levels::{Level, Levels};
@@ -28,17 +28,18 @@ impl Fixed {
     ///
     /// # Errors
     /// Data, when no combination is held by enough persons.
-    pub fn fit(frame: &Frame, columns: Vec<usize>, min_persons: u32) -> Result<(Self, Column)> {
-        let values: Vec<&Values> = columns.iter().map(|&c| &frame.columns()[c].values).collect();
-        let mut order: Vec<u32> = (0..frame.rows() as u32).collect();
+    pub fn fit(all: &ColumnStore, columns: Vec<usize>, min_persons: u32) -> Result<(Self, Column)> {
+        let read = columns.iter().map(|&c| all.column(c)).collect::<Result<Vec<_>>>()?;
+        let values: Vec<&Values> = read.iter().map(|c| &c.values).collect();
+        let mut order: Vec<u32> = (0..all.rows() as u32).collect();
         order.par_sort_unstable_by(|&a, &b| compare(&values, a, b).then(a.cmp(&b)));
         let mut runs: Vec<&[u32]> = order.chunk_by(|&a, &b| compare(&values, a, b).is_eq()).collect();
-        let is_kept = |rows: &&[u32]| persons(rows.iter().copied(), frame.units()) >= min_persons.max(1) as usize;
+        let is_kept = |rows: &&[u32]| persons(rows.iter().copied(), all.units()) >= min_persons.max(1) as usize;
         // Kept ones first, those of most rows first among them; the sort is stable.
         let flagged: Vec<bool> = runs.iter().map(is_kept).collect();
         let kept = flagged.iter().filter(|k| **k).count();
         if kept == 0 {
-            let names: Vec<&str> = columns.iter().map(|&c| frame.columns()[c].name()).collect();
+            let names: Vec<&str> = columns.iter().map(|&c| all.headers()[c].name()).collect();
             return Err(Error::data(format!(
                 "constraints: 'fixed({})': none of its {} combinations is held by at least {min_persons} persons, so none may be \
                  emitted: take columns of fewer values, or a smaller min_category_count",
@@ -49,7 +50,7 @@ impl Fixed {
         let mut places: Vec<usize> = (0..runs.len()).collect();
         places.sort_by_key(|&i| (!flagged[i], std::cmp::Reverse(runs[i].len())));
         runs = places.iter().map(|&i| runs[i]).collect();
-        let mut codes = vec![0u32; frame.rows()];
+        let mut codes = vec![0u32; all.rows()];
         runs.iter().zip(0..).for_each(|(rows, code)| rows.iter().for_each(|&r| codes[r as usize] = code));
         let first: Vec<u32> = runs[..kept].iter().map(|rows| rows[0]).collect();
         let cells = values.iter().map(|v| Levels::of(&v.gather(&first))).collect();
@@ -57,7 +58,7 @@ impl Fixed {
         let column = Column {
             domain: Domain::Category(Arc::new(CategoryDomain { labels })),
             values: Values::Code(codes),
-            ..frame.columns()[columns[0]].without_values()
+            ..all.headers()[columns[0]].clone()
         };
         let rows = runs[..kept].iter().map(|rows| rows.len() as u64).collect();
         Ok((Self::new(columns, cells, rows), column))

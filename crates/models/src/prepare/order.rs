@@ -1,9 +1,12 @@
 //! Columns that never lie below others: learned as the difference, and put together again exactly.
 
-use lookalike_core::{Column, Domain, Frame, Job, NumberDomain, NumberKind, Result, Scale, Units, Values};
+use std::borrow::Cow;
+
+use lookalike_core::{Column, ColumnStore, Domain, Job, NumberDomain, NumberKind, Result, Scale, Units, Values};
 use rayon::prelude::*;
 
 use super::constraints::{Pair, amount};
+use super::determined::HEAD;
 use crate::codec::{Reader, Writer, ensure};
 
 /// That one column is never above another.
@@ -22,30 +25,43 @@ const MIN_BROKEN: f64 = 0.05;
 const SAMPLE: usize = 2048;
 
 /// Pairs of the columns that are in order in every row that has both, the lower one present wherever the higher is, which is
-/// more than ranges that hardly overlap. `frame` is in canonical order.
-pub(crate) fn detect(frame: &Frame, candidates: &[usize], job: &Job) -> Result<Vec<Edge>> {
-    let columns = frame.columns();
+/// more than ranges that hardly overlap. `all` are in canonical order.
+pub(crate) fn detect(all: &ColumnStore, candidates: &[usize], job: &Job) -> Result<Vec<Edge>> {
+    // Nearly all pairs out of order show it in the first rows.
+    let bytes = if all.is_on_disk() { 8 * candidates.len() * all.rows().min(HEAD) } else { 0 };
+    let _memory = job.reserve(bytes, "the first rows of columns that may be in order")?;
+    let heads: Vec<Cow<Column>> = candidates.iter().map(|&c| all.head(c, HEAD)).collect::<Result<_>>()?;
+    let places = 0..candidates.len();
     let pairs: Vec<(usize, usize)> =
-        candidates.iter().flat_map(|&a| candidates.iter().filter(move |&&b| b != a).map(move |&b| (a, b))).collect();
+        places.clone().flat_map(|a| places.clone().filter(move |&b| b != a).map(move |b| (a, b))).collect();
     let mut edges = vec![];
     for part in pairs.chunks(64) {
         job.check()?;
-        let holds = |&(low, high): &(usize, usize)| {
-            let pair = Pair::of(&columns[low], &columns[high])?;
-            let (a, b) = (columns[low].values.numbers()?, columns[high].values.numbers()?);
-            let kept = |(&a, &b): (&f64, &f64)| b.is_nan() || !a.is_nan() && !pair.breaks(a, b, false);
-            (a.iter().zip(b).all(kept) && is_evident(&pair, a, b, frame.unit_count())).then_some(Edge {
-                low,
-                high,
-                strict: false,
-            })
+        let edge = |&(low, high): &(usize, usize)| {
+            let Some(pair) = Pair::of(&heads[low], &heads[high]) else { return Ok(None) };
+            if !in_order(&pair, &heads[low], &heads[high], HEAD) {
+                return Ok(None);
+            }
+            let [low, high] = [low, high].map(|place| candidates[place]);
+            let (a, b) = (all.column(low)?, all.column(high)?);
+            let holds = in_order(&pair, &a, &b, all.rows()) && is_evident(&pair, &a, &b, all.unit_count());
+            Ok(holds.then_some(Edge { low, high, strict: false }))
         };
-        edges.par_extend(part.par_iter().filter_map(holds));
+        let found: Vec<Option<Edge>> = part.par_iter().map(edge).collect::<Result<_>>()?;
+        edges.extend(found.into_iter().flatten());
     }
     Ok(edges)
 }
 
-fn is_evident(pair: &Pair, a: &[f64], b: &[f64], persons: usize) -> bool {
+/// Whether the first rows are in order, with the lower column present wherever the higher is.
+fn in_order(pair: &Pair, low: &Column, high: &Column, rows: usize) -> bool {
+    let (Some(a), Some(b)) = (low.values.numbers(), high.values.numbers()) else { return false };
+    let kept = |(&a, &b): (&f64, &f64)| b.is_nan() || !a.is_nan() && !pair.breaks(a, b, false);
+    a.iter().zip(b).take(rows).all(kept)
+}
+
+fn is_evident(pair: &Pair, low: &Column, high: &Column, persons: usize) -> bool {
+    let [a, b] = [low, high].map(|c| c.values.numbers().unwrap_or_default());
     let rows: Vec<usize> = (0..a.len()).filter(|&r| !a[r].is_nan() && !b[r].is_nan()).collect();
     let sample = &rows[..rows.len().min(SAMPLE)];
     // Each value against some of other rows, at strides that no pattern of the rows follows.
@@ -94,21 +110,34 @@ impl Sum {
     /// Of columns in order in every row; also the difference. `None` where the column stands in a row without any of the others, or
     /// where the differences have no exact form. `ranges` holds those of the other columns and gets its own.
     pub fn fit(
-        frame: &Frame,
+        all: &ColumnStore,
         column: usize,
         of: Vec<(usize, bool)>,
         ranges: &mut Ranges,
         min_persons: u32,
+    ) -> Result<Option<(Self, Column)>> {
+        let read: Vec<Cow<Column>> = of.iter().map(|(c, _)| all.column(*c)).collect::<Result<_>>()?;
+        let others: Option<Vec<&[f64]>> = read.iter().map(|c| c.values.numbers()).collect();
+        let own = all.column(column)?;
+        let (Some(others), Some(values)) = (others, own.values.numbers()) else { return Ok(None) };
+        Ok(Self::of(all, column, of, (values, &others), ranges, min_persons))
+    }
+
+    fn of(
+        all: &ColumnStore,
+        column: usize,
+        of: Vec<(usize, bool)>,
+        (values, others): (&[f64], &[&[f64]]),
+        ranges: &mut Ranges,
+        min_persons: u32,
     ) -> Option<(Self, Column)> {
-        let columns = frame.columns();
+        let columns = all.headers();
         let Domain::Number(domain) = columns[column].domain else { return None };
-        let values = columns[column].values.numbers()?;
-        let others: Vec<&[f64]> = of.iter().map(|(c, _)| columns[*c].values.numbers()).collect::<Option<_>>()?;
         let mut sum = Self { column, of, difference: domain, min: f64::NAN, max: f64::NAN, is_filled: false };
         let of_row = |row: usize| others.iter().map(move |v| v[row]);
         let differences: Vec<f64> = match sum.lines(columns)? {
             Lines::Exact { of, column, .. } => {
-                let exact: Vec<Option<i128>> = (0..frame.rows())
+                let exact: Vec<Option<i128>> = (0..all.rows())
                     .into_par_iter()
                     .map(|row| {
                         let base = highest(&of, of_row(row))?;
@@ -132,29 +161,29 @@ impl Sum {
                     let base = highest_float(&of, of_row(row))?;
                     (!values[row].is_nan()).then(|| round(column.0 + column.1 * values[row] - base, decimals))
                 };
-                let all: Vec<f64> = (0..frame.rows()).map(|row| difference(row).unwrap_or(f64::NAN)).collect();
-                let present = || all.iter().copied().filter(|v| !v.is_nan());
+                let found: Vec<f64> = (0..all.rows()).map(|row| difference(row).unwrap_or(f64::NAN)).collect();
+                let present = || found.iter().copied().filter(|v| !v.is_nan());
                 let (min, max) = (present().reduce(f64::min)?, present().reduce(f64::max)?);
                 if min < 0.0 || !max.is_finite() {
                     return None;
                 }
                 sum.difference = NumberDomain { kind: NumberKind::Float { decimals, bits: 64 }, min, max };
-                all
+                found
             }
         };
-        if (0..frame.rows()).any(|r| !values[r].is_nan() && others.iter().all(|v| v[r].is_nan())) {
+        if (0..all.rows()).any(|r| !values[r].is_nan() && others.iter().all(|v| v[r].is_nan())) {
             return None;
         }
         // Without any of the others the difference says nothing, and one of another row stands in for it: so the share of rows without
         // the column is right in what a model without dependence makes, too.
         let stands = |r: &usize| others.iter().any(|v| !v[*r].is_nan());
-        let donors: Vec<usize> = (0..frame.rows()).filter(stands).collect();
-        sum.is_filled = donors.len() < frame.rows();
+        let donors: Vec<usize> = (0..all.rows()).filter(stands).collect();
+        sum.is_filled = donors.len() < all.rows();
         let mut differences = differences;
-        for (i, row) in (0..frame.rows()).filter(|r| !stands(r)).enumerate() {
+        for (i, row) in (0..all.rows()).filter(|r| !stands(r)).enumerate() {
             differences[row] = differences[donors[i % donors.len().max(1)]];
         }
-        let own = range(values, domain, frame.units(), min_persons);
+        let own = range(values, domain, all.units(), min_persons);
         (sum.min, sum.max) = own;
         // The highest value of the others has to have one above it. It is no higher than the highest of this column.
         let highest = sum.of.iter().map(|(c, _)| ranges[*c].map_or(f64::NAN, |r| r.1));
@@ -165,7 +194,7 @@ impl Sum {
         let column = Column {
             domain: Domain::Number(sum.difference),
             values: Values::Number(differences),
-            ..columns[column].without_values()
+            ..columns[column].clone()
         };
         Some((sum, column))
     }

@@ -4,7 +4,9 @@ mod saved;
 
 use std::sync::Arc;
 
-use lookalike_core::{CategoryDomain, Column, Domain, Frame, Job, Result, Role, Stream, Values};
+use lookalike_core::{
+    CategoryDomain, Column, ColumnStore, Domain, Job, Keeper, Result, Role, StoredColumn, Stream, Values,
+};
 
 use super::Restore;
 use super::constraints::{Rule, parse};
@@ -66,22 +68,28 @@ pub(crate) enum Given {
 }
 
 impl Structure {
-    /// Finds the structure of rows in canonical order and takes it out of them.
+    /// Finds the structure of rows in canonical order and takes it out of them; columns that stand for others are kept by `keeper`.
     ///
     /// # Errors
     /// Constraints that cannot be read or contradict each other (argument); rows that break them (data); memory;
     /// cancellation.
-    pub fn fit(frame: Frame, texts: &[String], detected: bool, min_persons: u32, job: &Job) -> Result<(Frame, Self)> {
-        let columns: Vec<Column> = frame.columns().iter().map(Column::without_values).collect();
+    pub fn fit(
+        all: ColumnStore,
+        (texts, detected): (&[String], bool),
+        min_persons: u32,
+        keeper: &Keeper,
+        job: &Job,
+    ) -> Result<(ColumnStore, Self)> {
+        let columns = all.headers().to_vec();
         let rules = parse(texts, &columns)?;
         for (rule, text) in rules.iter().zip(texts) {
             job.check()?;
-            rule.check(text, &frame)?;
+            rule.check(text, &all)?;
         }
         let width = columns.len();
         let mut taken = vec![false; width];
         let mut steps = vec![];
-        let mut made: Vec<(usize, Origin, Column)> = vec![];
+        let mut made: Vec<(usize, Origin, StoredColumn)> = vec![];
         for rule in &rules {
             let Rule::Fixed { columns } = rule else { continue };
             // Columns of two combinations are one.
@@ -102,8 +110,8 @@ impl Structure {
             }
             members.iter().for_each(|&c| taken[c] = true);
             let place = members[0];
-            let (fixed, column) = Fixed::fit(&frame, members, min_persons)?;
-            made.push((place, Origin::Combination(steps.len()), column));
+            let (fixed, column) = Fixed::fit(&all, members, min_persons)?;
+            made.push((place, Origin::Combination(steps.len()), keeper.keep(column)?));
             steps.push(Step::Fixed(fixed));
         }
         let mut named = vec![false; width];
@@ -115,7 +123,7 @@ impl Structure {
         let mut lookups = vec![];
         if detected {
             let may_drop: Vec<bool> = (0..width).map(|c| !taken[c] && !named[c]).collect();
-            let mut found = detect(&frame, &may_drop, min_persons, job)?;
+            let mut found = detect(&all, &may_drop, min_persons, job)?;
             // What is fixed together is drawn together: nothing of it is drawn again.
             found.refined.retain(|t| !taken[t.of] && !taken[t.column]);
             steps.extend(found.constant.iter().map(|&(c, level)| Step::Constant(c, level)));
@@ -152,29 +160,28 @@ impl Structure {
             })
             .collect();
         if detected {
-            for edge in order::detect(&frame, &free, job)? {
+            for edge in order::detect(&all, &free, job)? {
                 if edges.iter().all(|e| (e.low, e.high) != (edge.low, edge.high)) {
                     edges.push(edge);
                 }
             }
         }
-        for (sum, column) in sums(&frame, edges, min_persons) {
+        for (sum, column) in sums(&all, edges, min_persons, keeper)? {
             taken[sum.column] = true;
             made.push((sum.column, Origin::Difference(steps.len()), column));
             steps.push(Step::Sum(sum));
         }
         steps.extend(lookups);
-        let (parts, rows) = (frame.rows(), made);
-        let (all, units) = frame.into_parts();
-        let mut model: Vec<(usize, Origin, Column)> = rows;
-        model.extend(
-            all.into_iter().enumerate().filter(|(c, _)| !taken[*c]).map(|(c, column)| (c, Origin::Column(c), column)),
-        );
+        let rows = all.rows();
+        let (given, units) = all.into_parts();
+        let given = given.into_iter().enumerate().filter(|(c, _)| !taken[*c]);
+        let mut model = made;
+        model.extend(given.map(|(c, column)| (c, Origin::Column(c), column)));
         model.sort_by_key(|m| m.0);
         let (origins, model) = model.into_iter().map(|(_, origin, column)| (origin, column)).unzip();
         let mut structure = Self { columns, origins, steps, rules, texts: texts.to_vec() };
         structure.prune();
-        Ok((Frame::new(parts, model, units), structure))
+        Ok((ColumnStore::new(rows, model, units), structure))
     }
 
     /// Leaves out of the tables what never comes out of the columns before them: values that only rare ones determine.
@@ -445,7 +452,7 @@ impl Structure {
 }
 
 /// Differences for as many of the edges as go together, each after those of the columns below.
-fn sums(frame: &Frame, edges: Vec<Edge>, min_persons: u32) -> Vec<(Sum, Column)> {
+fn sums(all: &ColumnStore, edges: Vec<Edge>, min_persons: u32, keeper: &Keeper) -> Result<Vec<(Sum, StoredColumn)>> {
     // a <= c says nothing beside a <= b and b <= c, unless it is strict.
     let has = |low, high| edges.iter().any(|e| (e.low, e.high) == (low, high));
     let needed = |e: &&Edge| {
@@ -455,17 +462,13 @@ fn sums(frame: &Frame, edges: Vec<Edge>, min_persons: u32) -> Vec<(Sum, Column)>
         !is_mirror && (e.strict || !edges.iter().any(between))
     };
     let mut open: Vec<Edge> = edges.iter().filter(needed).copied().collect();
-    let mut ranges: Ranges = frame
-        .columns()
-        .iter()
-        .enumerate()
-        .map(|(c, column)| match (&column.domain, &column.values) {
-            (Domain::Number(domain), Values::Number(v)) if open.iter().any(|e| e.low == c) => {
-                Some(range(v, *domain, frame.units(), min_persons))
-            }
-            _ => None,
-        })
-        .collect();
+    let mut ranges: Ranges = vec![None; all.headers().len()];
+    for c in (0..ranges.len()).filter(|&c| open.iter().any(|e| e.low == c)) {
+        let column = all.column(c)?;
+        if let (Domain::Number(domain), Values::Number(values)) = (&column.domain, &column.values) {
+            ranges[c] = Some(range(values, *domain, all.units(), min_persons));
+        }
+    }
     let mut found = vec![];
     // Columns without anything below go first; what stands in a circle stays as it is.
     while let Some(column) = open
@@ -475,10 +478,12 @@ fn sums(frame: &Frame, edges: Vec<Edge>, min_persons: u32) -> Vec<(Sum, Column)>
         .min()
     {
         let of = open.iter().filter(|e| e.high == column).map(|e| (e.low, e.strict)).collect();
-        found.extend(Sum::fit(frame, column, of, &mut ranges, min_persons));
+        if let Some((sum, difference)) = Sum::fit(all, column, of, &mut ranges, min_persons)? {
+            found.push((sum, keeper.keep(difference)?));
+        }
         open.retain(|e| e.high != column);
     }
-    found
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -151,7 +151,7 @@ impl Synthesizer {
         // Without any column to compare every row would be a copy of every other.
         let comparable = !translated.is_empty();
         let frame = Frame::new(rows.rows(), translated, None);
-        self.copies = comparable.then(|| CopyFilter::new(&frame, None, job)).transpose()?;
+        self.copies = comparable.then(|| CopyFilter::new(&frame.into(), None, job)).transpose()?;
         Ok(())
     }
 

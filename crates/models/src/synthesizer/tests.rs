@@ -1,4 +1,5 @@
 mod learned;
+mod spilled;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -271,7 +272,10 @@ fn controls_run_when_asked_for() {
         fit(&frame, crate::model("copy").unwrap(), change).unwrap()
     };
     let block = copy(false).block(0, &Job::unbounded()).unwrap();
-    assert_eq!(CopyFilter::new(&frame, None, &Job::unbounded()).unwrap().copies(&block.values, 300).len(), 300);
+    assert_eq!(
+        CopyFilter::new(&frame.clone().into(), None, &Job::unbounded()).unwrap().copies(&block.values, 300).len(),
+        300
+    );
     let error = copy(true).block(0, &Job::unbounded()).unwrap_err();
     assert!(error.message().contains("filter_copies => false"), "{error}");
 }
@@ -413,7 +417,10 @@ fn cancellation_and_memory_limits_end_a_fit() {
             Synthesizer::fit(frame.clone(), params, &options, &Job::new(Arc::new(host))).err().unwrap()
         };
         assert_eq!(run(Strict { cancelled: true, bytes: usize::MAX }).kind(), ErrorKind::Cancelled);
-        assert_eq!(run(Strict { cancelled: false, bytes: 10 }).message(), "no memory for rows to learn from");
+        assert_eq!(
+            run(Strict { cancelled: false, bytes: 10 }).message(),
+            "no memory for the order of rows to learn from"
+        );
     }
 }
 

@@ -1,8 +1,12 @@
 //! Records as square images, a number in -1..1 a column, and the way back.
 
-use lookalike_core::{Column, Domain, MISSING, Result, Values};
+use std::ops::Range;
+
+use lookalike_core::{Column, Domain, Job, MISSING, Result, Values};
 
 use crate::codec::{Reader, Writer, ensure, inconsistent};
+use crate::encoded::{Compact, EncodedRows, Track};
+use crate::rows::Rows;
 
 /// What the columns are in the image, cell by cell from the top left; cells beyond the last column are 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,9 +32,40 @@ enum Cell {
     },
 }
 
+impl Cell {
+    /// What the cells hold, row by row.
+    fn encode(&self, values: &Values) -> Vec<Track> {
+        match (*self, values) {
+            (Cell::Number { min, max, missing }, Values::Number(values)) => {
+                let scale = |v: &f64| match v.is_nan() || max <= min {
+                    true => 0.0,
+                    false => ((v - min) / (max - min) * 2.0 - 1.0) as f32,
+                };
+                let gaps = || values.iter().map(|v| if v.is_nan() { 1.0 } else { -1.0 }).collect();
+                let scaled = Track::Scalar(values.iter().map(scale).collect());
+                std::iter::once(scaled).chain(missing.then(|| Track::Scalar(gaps()))).collect()
+            }
+            (Cell::Category { codes, missing }, Values::Code(values)) => {
+                let last = (codes + u32::from(missing)).saturating_sub(1).max(1);
+                let scale = |v: &u32| (f64::from((*v).min(codes)) / f64::from(last) * 2.0 - 1.0) as f32;
+                vec![Track::Scalar(values.iter().map(scale).collect())]
+            }
+            _ => vec![],
+        }
+    }
+}
+
+/// Rows `rows` of encoded ones as images of `area` cells each, one after the other into `out`.
+pub(super) fn images(encoded: &Compact, rows: Range<usize>, area: usize, out: &mut [f32]) {
+    for (cell, track) in encoded.tracks.iter().enumerate() {
+        let images = out.chunks_exact_mut(area.max(1));
+        images.zip(&track.scalars()[rows.clone()]).for_each(|(image, value)| image[cell] = *value);
+    }
+}
+
 impl Cells {
     /// Of the columns of all rows.
-    pub fn fit(columns: &[Column]) -> Self {
+    pub fn fit(rows: &Rows, job: &Job) -> Result<Self> {
         let cell = |column: &Column| match (&column.values, &column.domain) {
             (Values::Number(values), _) => {
                 let present = || values.iter().copied().filter(|v| !v.is_nan());
@@ -43,7 +78,7 @@ impl Cells {
             }
             _ => Cell::Omitted,
         };
-        Self { columns: columns.iter().map(cell).collect() }
+        Ok(Self { columns: rows.map(job, |_, column| Ok(cell(column)))? })
     }
 
     /// Cells in use.
@@ -56,33 +91,10 @@ impl Cells {
         (self.columns[column].len() > 0).then(|| self.columns[..column].iter().map(Cell::len).sum())
     }
 
-    /// Rows as images of `area` cells each, one after the other.
-    pub fn encode(&self, columns: &[Column], rows: usize, area: usize) -> Vec<f32> {
-        let mut images = vec![0f32; rows * area];
-        let mut at = 0;
-        for (cell, column) in self.columns.iter().zip(columns) {
-            let images = images.chunks_exact_mut(area.max(1));
-            match (cell, &column.values) {
-                (&Cell::Number { min, max, missing }, Values::Number(values)) => {
-                    for (image, v) in images.zip(values) {
-                        let is_constant = v.is_nan() || max <= min;
-                        image[at] = if is_constant { 0.0 } else { ((v - min) / (max - min) * 2.0 - 1.0) as f32 };
-                        if missing {
-                            image[at + 1] = if v.is_nan() { 1.0 } else { -1.0 };
-                        }
-                    }
-                }
-                (&Cell::Category { codes, missing }, Values::Code(values)) => {
-                    let last = (codes + u32::from(missing)).saturating_sub(1).max(1);
-                    for (image, &v) in images.zip(values) {
-                        image[at] = (f64::from(v.min(codes)) / f64::from(last) * 2.0 - 1.0) as f32;
-                    }
-                }
-                _ => {}
-            }
-            at += cell.len();
-        }
-        images
+    /// The rows, a track of scalars each cell.
+    pub fn encode(&self, rows: &Rows, job: &Job) -> Result<EncodedRows> {
+        let encode = |c: usize| Ok(self.columns[c].encode(&rows.column(c)?.values));
+        EncodedRows::of(rows.len(), self.columns.len(), 4 * self.len(), rows.is_on_disk(), job, encode)
     }
 
     /// The values of images: the nearest code, and numbers off their grid.
@@ -183,9 +195,11 @@ mod tests {
         let mut builder = FrameBuilder::new(batch.schema(), EncodeSpec::default()).unwrap();
         builder.push(&batch).unwrap();
         let frame = encode(vec![vec![builder]], &Job::unbounded()).unwrap().remove(0);
-        let cells = Cells::fit(frame.columns());
+        let (rows, job) = (Rows::new(frame.clone(), 1), Job::unbounded());
+        let cells = Cells::fit(&rows, &job).unwrap();
         assert_eq!((cells.len(), cells.place(1), cells.place(2)), (4, Some(2), Some(3)));
-        let images = cells.encode(frame.columns(), 4, 5);
+        let mut images = vec![0.0; 20];
+        super::images(&cells.encode(&rows, &job).unwrap().range(0..4).unwrap(), 0..4, 5, &mut images);
         // By hand: 2 to 6 is -1 to 1; codes 0, 1, 2 and missing at -1, -1/3, 1/3, 1; a constant is 0, and so is what lies beyond.
         let third = 1.0 / 3.0;
         #[rustfmt::skip]

@@ -1,8 +1,12 @@
 //! The game of three networks.
 
+use std::ops::Range;
+
 use lookalike_core::{Result, Streams};
 
+use super::cells::images;
 use super::networks::{Generator, Reader, Shape};
+use crate::encoded::{Compact, EncodedRows};
 use crate::nn::{Adam, Learner, Moments, Optimiser, Params, Pool, SHARDS, Schedule, Tape, Var, Workers, gradient};
 use crate::normal::Normals;
 
@@ -15,9 +19,15 @@ pub(super) struct Losses {
     pub target: Option<usize>,
 }
 
+/// Some of the rows of a batch.
+struct Part<'a> {
+    batch: &'a Compact,
+    rows: Range<usize>,
+}
+
 /// Generator, discriminator and classifier in training.
 pub(super) struct Players<'a> {
-    images: &'a [f32],
+    rows: &'a EncodedRows,
     losses: Losses,
     /// Weights of the generator, the discriminator and the classifier, and where the latter two begin.
     params: Params,
@@ -33,7 +43,7 @@ pub(super) struct Players<'a> {
 }
 
 impl<'a> Players<'a> {
-    pub fn new(images: &'a [f32], shape: Shape, losses: Losses, schedule: &Schedule, seed: u64) -> Self {
+    pub fn new(rows: &'a EncodedRows, shape: Shape, losses: Losses, schedule: &Schedule, seed: u64) -> Self {
         let mut rng = Streams::new(seed, "weights").block(0);
         let mut params = Params::new();
         let generator = Generator::new(&mut params, shape, &mut rng);
@@ -47,7 +57,7 @@ impl<'a> Players<'a> {
             adam
         };
         Self {
-            images,
+            rows,
             losses,
             params,
             splits: [first, second],
@@ -80,12 +90,11 @@ impl<'a> Players<'a> {
         t.constant(rows, self.generator.shape().noise, |z| self.normals.fill(z, &mut rng))
     }
 
-    fn real(&self, t: &mut Tape, rows: &[u32]) -> Var {
+    fn real(&self, t: &mut Tape, part: &Part) -> Var {
         let area = self.generator.shape().area();
-        t.constant(rows.len(), area, |out| {
-            for (out, &row) in out.chunks_exact_mut(area).zip(rows) {
-                out.copy_from_slice(&self.images[row as usize * area..][..area]);
-            }
+        t.constant(part.rows.len(), area, |out| {
+            out.fill(0.0);
+            images(part.batch, part.rows.clone(), area, out);
         })
     }
 
@@ -105,11 +114,11 @@ impl<'a> Players<'a> {
     }
 
     /// What the discriminator and the classifier lose with these rows, and the discriminator's part.
-    fn readers_lose(&self, t: &mut Tape, rows: &[u32], share: f64, block: u64) -> (Var, f64) {
-        let noise = self.noise(t, rows.len(), block);
+    fn readers_lose(&self, t: &mut Tape, part: &Part, share: f64, block: u64) -> (Var, f64) {
+        let noise = self.noise(t, part.rows.len(), block);
         let fake = self.generator.images(t, noise, None).0;
         let fake = t.detached(fake);
-        let real = self.real(t, rows);
+        let real = self.real(t, part);
         let (on_fake, on_real) = (self.discriminator.read(t, fake).1, self.discriminator.read(t, real).1);
         let on_real = t.affine(on_real, -1.0, 0.0);
         let (on_fake, on_real) = (t.softplus(on_fake), t.softplus(on_real));
@@ -127,8 +136,8 @@ impl<'a> Players<'a> {
     }
 
     /// What the generator loses: fooled by the discriminator, features that differ, labels that do not go with their record.
-    fn generator_loses(&self, t: &mut Tape, rows: &[u32], share: f64, block: u64) -> Var {
-        let noise = self.noise(t, rows.len(), block);
+    fn generator_loses(&self, t: &mut Tape, part: &Part, share: f64, block: u64) -> Var {
+        let noise = self.noise(t, part.rows.len(), block);
         let fake = self.generator.images(t, noise, None).0;
         let (features, score) = self.discriminator.read(t, fake);
         let score = t.affine(score, -1.0, 0.0);
@@ -138,7 +147,7 @@ impl<'a> Players<'a> {
             let misread = self.misread(t, fake, target);
             loss = t.add(loss, misread);
         }
-        let real = self.real(t, rows);
+        let real = self.real(t, part);
         let real = self.discriminator.read(t, real).0;
         let real = t.detached(real);
         let ([m1, s1], [m2, s2]) = (moments(t, real), moments(t, features));
@@ -148,7 +157,7 @@ impl<'a> Players<'a> {
             let excess = t.affine(norm, 1.0, -delta);
             let excess = t.hinge(excess);
             // Counted once a record, as the other parts are.
-            let excess = t.affine(excess, rows.len() as f64, 0.0);
+            let excess = t.affine(excess, part.rows.len() as f64, 0.0);
             loss = t.add(loss, excess);
         }
         t.affine(loss, share, 0.0)
@@ -172,13 +181,14 @@ const MOMENT_ROWS: usize = 4096;
 
 impl Learner for Players<'_> {
     fn step(&mut self, rows: &[u32], step: u64) -> Result<f64> {
-        let part = |s: usize| &rows[rows.len() * s / SHARDS..rows.len() * (s + 1) / SHARDS];
+        let (batch, all) = (self.rows.gather(rows)?, rows.len());
+        let part = |s: usize| Part { batch: &batch, rows: all * s / SHARDS..all * (s + 1) / SHARDS };
         let share = 1.0 / rows.len() as f64;
         let block = |s: usize, phase: u64| (2 * step + phase) * SHARDS as u64 + s as u64;
         let mut slope = std::mem::take(&mut self.gradient);
         let (_, told) = gradient(&self.params, &self.workers, &mut slope, |t, s| match part(s) {
-            [] => (t.constant(1, 1, |_| ()), 0.0),
-            rows => self.readers_lose(t, rows, share, block(s, 0)),
+            none if none.rows.is_empty() => (t.constant(1, 1, |_| ()), 0.0),
+            part => self.readers_lose(t, &part, share, block(s, 0)),
         });
         let [first, second] = self.splits;
         self.optimisers[1].step(&mut self.params.values[first..second], &slope[first..second]);
@@ -187,8 +197,8 @@ impl Learner for Players<'_> {
         }
         let this = &*self;
         gradient(&this.params, &this.workers, &mut slope, |t, s| match part(s) {
-            [] => (t.constant(1, 1, |_| ()), ()),
-            rows => (this.generator_loses(t, rows, share, block(s, 1)), ()),
+            none if none.rows.is_empty() => (t.constant(1, 1, |_| ()), ()),
+            part => (this.generator_loses(t, &part, share, block(s, 1)), ()),
         });
         self.optimisers[0].step(&mut self.params.values[..first], &slope[..first]);
         self.gradient = slope;

@@ -8,16 +8,15 @@ use crate::rows::test_rows;
 /// How many standard deviations a normal exceeds once in a million (two-sided).
 const SIGMAS: f64 = 4.9;
 
-fn table(columns: Vec<Values>, units: Option<Units>, min_persons: u32) -> Table {
-    Table::collect(&test_rows(columns, units, min_persons), &Job::unbounded()).unwrap()
-}
-
-fn fit(table: &Table, max: usize) -> (Tokens, Vec<Vec<u32>>) {
-    Tokens::fit(table, max, &Job::unbounded()).unwrap()
+fn fit(rows: &Rows, max: usize) -> (Tokens, Vec<Vec<u32>>) {
+    let tokens = Tokens::learn(rows, max, &Job::unbounded()).unwrap();
+    let encoded = tokens.encode_rows(rows, &Job::unbounded()).unwrap();
+    let track = |c| encoded.track(c).unwrap().choices().iter().map(|&token| token.into()).collect();
+    (tokens, (0..rows.columns().len()).map(track).collect())
 }
 
 /// Normals with NULLs, a number of many zeros, crowded categories that follow the first column, few categories, nothing.
-fn mixed(n: usize) -> Table {
+fn mixed(n: usize) -> Rows {
     let mut rng = Streams::new(1, "tokens").block(0);
     let normals: Vec<[f64; 2]> = (0..n).map(|_| standard_normal(&mut rng)).collect();
     let some = |i: usize, v: f64| if i.is_multiple_of(11) { f64::NAN } else { v };
@@ -30,7 +29,7 @@ fn mixed(n: usize) -> Table {
         Values::Number(vec![f64::NAN; n]),
         Values::Omitted,
     ];
-    table(columns, None, 5)
+    test_rows(columns, None, 5)
 }
 
 #[test]
@@ -68,7 +67,8 @@ fn values_and_tokens_lead_to_each_other() {
     for max in [2, 7, 64, 5000] {
         let (tokens, rows) = fit(&table, max);
         let mut rng = Streams::new(3, "decode").block(0);
-        for (c, column) in table.columns.iter().enumerate() {
+        for c in 0..table.columns().len() {
+            let column = table.column(c).unwrap();
             let size = tokens.sizes()[c];
             assert!(size <= max + 1 && (size == 0) == (column.values == Values::Omitted));
             assert_eq!(tokens.encode(c, &column.values), rows[c], "column {c} with {max} tokens");
@@ -85,7 +85,7 @@ fn values_and_tokens_lead_to_each_other() {
 #[test]
 fn what_was_never_seen_is_unknown() {
     let (tokens, _) =
-        fit(&table(vec![Values::Number(vec![1.0; 9]), Values::Code(vec![0, 2, 0, 2, 0, 2, 0, 2, 0])], None, 1), 4);
+        fit(&test_rows(vec![Values::Number(vec![1.0; 9]), Values::Code(vec![0, 2, 0, 2, 0, 2, 0, 2, 0])], None, 1), 4);
     // Numbers go to the nearest piece, but the model never makes them.
     let tens = Values::Number(vec![10.0, f64::NAN]);
     assert_eq!(tokens.encode(0, &tens), [0, UNKNOWN]);
@@ -107,17 +107,19 @@ fn tokens_keep_the_density_of_the_marginal() {
     let table = mixed(3000);
     let (tokens, rows) = fit(&table, 6);
     for c in [0, 1] {
-        let values = table.columns[c].values.numbers().unwrap();
+        let column = table.column(c).unwrap();
+        let values = column.values.numbers().unwrap();
         let (marginal, _) = Marginal::fit(values, None, 5, KNOTS);
-        let within = tokens.log_within(c, &table.columns[c].values, &rows[c]);
+        let within = tokens.log_within(c, &column.values, &rows[c]);
         for ((value, token), within) in values.iter().zip(&rows[c]).zip(within) {
             let log = libm::log(tokens.counts(c)[*token as usize] as f64 / 3000.0) + within;
             assert!((log - marginal.log_density(*value)).abs() < 1e-9, "{value}");
         }
     }
     // Of a category: its frequency.
-    let within = tokens.log_within(2, &table.columns[2].values, &rows[2]);
-    let codes = table.columns[2].values.codes().unwrap();
+    let column = table.column(2).unwrap();
+    let within = tokens.log_within(2, &column.values, &rows[2]);
+    let codes = column.values.codes().unwrap();
     for ((code, token), within) in codes.iter().zip(&rows[2]).zip(within) {
         let share = codes.iter().filter(|c| *c == code).count() as f64 / 3000.0;
         let log = libm::log(tokens.counts(2)[*token as usize] as f64 / 3000.0) + within;
@@ -131,7 +133,7 @@ fn decoded_values_follow_the_marginal() {
     let n = 20_000;
     let mut rng = Streams::new(4, "tokens").block(0);
     let values: Vec<f64> = (0..n).map(|_| standard_normal(&mut rng)[0]).collect();
-    let (tokens, rows) = fit(&table(vec![Values::Number(values.clone())], None, 5), 2);
+    let (tokens, rows) = fit(&test_rows(vec![Values::Number(values.clone())], None, 5), 2);
     let Values::Number(mut made) = tokens.decode(0, &rows[0], &mut rng) else { panic!() };
     let mut real = values;
     real.sort_unstable_by(f64::total_cmp);
@@ -147,7 +149,7 @@ fn an_atom_needs_persons_not_rows() {
     let mut values = vec![7.0; 50];
     values.extend((0..50).map(|i| f64::from(i) * 0.3));
     let units = Units { codes: vec![0; 50].into_iter().chain(1..51).collect(), count: 51 };
-    let (tokens, rows) = fit(&table(vec![Values::Number(values)], Some(units), 5), 64);
+    let (tokens, rows) = fit(&test_rows(vec![Values::Number(values)], Some(units), 5), 64);
     let made = tokens.decode(0, &rows[0], &mut Streams::new(1, "persons").block(0));
     assert!(made.numbers().unwrap().iter().all(|&v| v != 7.0));
 }
@@ -166,7 +168,7 @@ fn crowded_categories_share_tokens_with_their_like() {
         Values::Code((0..n).map(|i| kind(i) as u32).collect()),
         Values::Number((0..n).map(|i| (i * 7919 % n) as f64).collect()),
     ];
-    let (tokens, rows) = fit(&table(columns, None, 1), 16);
+    let (tokens, rows) = fit(&test_rows(columns, None, 1), 16);
     assert_eq!(tokens.sizes()[0], 16);
     let mut seen = vec![[false; 2]; 16];
     rows[0].iter().enumerate().for_each(|(i, &t)| seen[t as usize][kind(i)] = true);

@@ -1,31 +1,32 @@
 //! How the network learns: batches of rows in random orders of columns.
 
+use std::ops::Range;
+
 use lookalike_core::{Result, Stream, Streams, below, uniform};
 use rayon::prelude::*;
 
 use super::network::{Batch, Network, Noise};
+use crate::encoded::{Compact, EncodedRows};
 use crate::nn::{Adam, Learner, Optimiser, Params, Pool, SHARDS, Tape, Workers, gradient};
 
-/// Tokens of all rows, row after row.
-pub(super) struct Rows {
-    pub columns: usize,
-    pub tokens: Vec<u16>,
+/// Tokens of all rows, and the columns that the network sees.
+pub(super) struct Rows<'a> {
+    pub columns: &'a [usize],
+    pub tokens: EncodedRows,
 }
 
-impl Rows {
-    /// The tokens of these rows in an order of columns.
-    fn batch(&self, rows: &[u32], order: Vec<u32>) -> Batch {
-        let token = |c: u32, r: u32| u32::from(self.tokens[r as usize * self.columns + c as usize]);
-        let tokens = order.iter().flat_map(|&c| rows.iter().map(move |&r| token(c, r))).collect();
-        Batch { order, records: rows.len(), tokens }
-    }
+/// The tokens of some rows in an order of columns.
+fn batch(columns: &[usize], compact: &Compact, rows: Range<usize>, order: Vec<u32>) -> Batch {
+    let track = |c: &u32| compact.tracks[columns[*c as usize]].choices()[rows.clone()].iter();
+    let tokens = order.iter().flat_map(track).map(|&token| token.into()).collect();
+    Batch { order, records: rows.len(), tokens }
 }
 
 /// A network in training.
 pub(super) struct Training<'a> {
     pub network: &'a Network,
     pub params: Params,
-    pub rows: &'a Rows,
+    pub rows: &'a Rows<'a>,
     pub learning_rate: f64,
     pub dropout: f64,
     /// Share of the batches' parts in which some columns come before the others.
@@ -47,7 +48,7 @@ impl<'a> Training<'a> {
     pub fn new(
         network: &'a Network,
         params: Params,
-        rows: &'a Rows,
+        rows: &'a Rows<'a>,
         [learning_rate, weight_decay, dropout, any_order]: [f64; 4],
         seed: u64,
     ) -> Self {
@@ -83,19 +84,20 @@ impl<'a> Training<'a> {
 
 impl Learner for Training<'_> {
     fn step(&mut self, rows: &[u32], step: u64) -> Result<f64> {
-        let part = rows.len().div_ceil(SHARDS);
-        let share = 1.0 / rows.len() as f64;
+        let (all, share) = (rows.len(), 1.0 / rows.len() as f64);
+        let (compact, part) = (self.rows.tokens.gather(rows)?, all.div_ceil(SHARDS));
         // Taken out while the closure reads the rest.
         let mut slopes = std::mem::take(&mut self.gradient);
         let Self { network, rows: table, streams, .. } = &*self;
         let (dropout, any_order) = (self.dropout, self.any_order);
         let (loss, _) = gradient(&self.params, &self.workers, &mut slopes, |tape, shard| {
-            let rows = &rows[(shard * part).min(rows.len())..((shard + 1) * part).min(rows.len())];
+            let rows = (shard * part).min(all)..((shard + 1) * part).min(all);
             if rows.is_empty() {
                 return (tape.constant(1, 1, |_| ()), ());
             }
             let mut rng = streams.block(step * SHARDS as u64 + shard as u64);
-            let batch = table.batch(rows, Self::order(table.columns, any_order, &mut rng));
+            let order = Self::order(table.columns.len(), any_order, &mut rng);
+            let batch = batch(table.columns, &compact, rows, order);
             let losses = network.losses(tape, batch, Some(Noise { dropout, rng: &mut rng }));
             let sum = tape.sum(losses);
             (tape.affine(sum, share, 0.0), ())
@@ -106,11 +108,15 @@ impl Learner for Training<'_> {
     }
 
     fn held_out(&mut self, rows: &[u32]) -> Result<Option<f64>> {
-        let order: Vec<u32> = (0..self.rows.columns as u32).collect();
+        let columns = self.rows.columns;
+        let order: Vec<u32> = (0..columns.len() as u32).collect();
         let sums: Vec<f64> = rows
             .par_chunks(CHUNK)
-            .map(|rows| losses(self.network, &self.params, self.rows.batch(rows, order.clone())).iter().sum())
-            .collect();
+            .map(|rows| {
+                let batch = batch(columns, &self.rows.tokens.gather(rows)?, 0..rows.len(), order.clone());
+                Ok(losses(self.network, &self.params, batch).iter().sum())
+            })
+            .collect::<Result<_>>()?;
         Ok(Some(sums.iter().sum::<f64>() / rows.len() as f64))
     }
 

@@ -6,7 +6,7 @@ use lookalike_core::{CategoryDomain, Column, Domain, Frame, MISSING, Value, Valu
 use super::network::Batch;
 use super::*;
 use crate::codec::reseal;
-use crate::rows::FrameRows;
+use crate::rows::Rows;
 
 /// How many standard deviations a normal exceeds once in a million (two-sided).
 const SIGMAS: f64 = 4.9;
@@ -35,7 +35,7 @@ fn chain(n: usize) -> Frame {
 fn fit(frame: &Frame, given: &[(&str, i64)]) -> Result<Box<dyn Fitted>> {
     let given: Vec<_> = given.iter().map(|(name, v)| (name.to_string(), Value::Int(*v))).collect();
     let options = Options::check(Transformer.params(), &given).unwrap();
-    Transformer.fit(&FrameRows::new(frame.clone(), 5), &options, 3, &Job::unbounded())
+    Transformer.fit(&Rows::new(frame.clone(), 5), &options, 3, &Job::unbounded())
 }
 
 fn codes(values: &[Values]) -> Vec<Vec<u32>> {

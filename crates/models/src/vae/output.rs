@@ -1,8 +1,11 @@
 //! Rows of the mode-specific normalisation at the two ends of an autoencoder.
 
+use std::ops::Range;
+
 use lookalike_core::{Stream, uniform};
 
-use crate::modal::{Compact, Modal, Span, Track};
+use crate::encoded::{Compact, Track};
+use crate::modal::{Modal, Span};
 use crate::nn::{Activation, Block, Mat, Params, Tape, Var, Weight};
 use crate::normal::Normals;
 
@@ -51,24 +54,21 @@ impl Output {
 
     /// The choices of the rows, one row's after another's, counted from what `start` says of each block.
     fn chosen(&self, rows: &Batch, start: impl Fn(&Block) -> u32) -> Vec<u32> {
-        let mut chosen = vec![0u32; rows.rows.len() * self.blocks.len()];
+        let mut chosen = vec![0u32; rows.len() * self.blocks.len()];
         for (c, (&span, block)) in self.choices.iter().zip(&self.blocks).enumerate() {
-            if let Track::Choice(choices) = &rows.compact.tracks[span] {
-                let start = start(block);
-                let chosen = chosen.iter_mut().skip(c).step_by(self.blocks.len());
-                chosen.zip(rows.rows).for_each(|(out, &r)| *out = start + u32::from(choices[r as usize]));
-            }
+            let (start, choices) = (start(block), &rows.compact.tracks[span].choices()[rows.rows.clone()]);
+            let chosen = chosen.iter_mut().skip(c).step_by(self.blocks.len());
+            chosen.zip(choices).for_each(|(out, &choice)| *out = start + u32::from(choice));
         }
         chosen
     }
 
     fn scalar_values(&self, t: &mut Tape, rows: &Batch) -> Var {
-        t.constant(rows.rows.len(), self.scalars.len(), |out| {
+        t.constant(rows.len(), self.scalars.len(), |out| {
             for (s, &span) in self.scalars.iter().enumerate() {
-                if let Track::Scalar(values) = &rows.compact.tracks[span] {
-                    let out = out.iter_mut().skip(s).step_by(self.scalars.len());
-                    out.zip(rows.rows).for_each(|(out, &r)| *out = values[r as usize]);
-                }
+                let values = &rows.compact.tracks[span].scalars()[rows.rows.clone()];
+                let out = out.iter_mut().skip(s).step_by(self.scalars.len());
+                out.zip(values).for_each(|(out, &value)| *out = value);
             }
         })
     }
@@ -76,7 +76,7 @@ impl Output {
     /// The negative logarithm of the rows' probability density given the decoder's output `x`, summed: normal scalars around
     /// tanh, categorical choices (Xu et al. 2019, section 4.4).
     pub fn loss(&self, t: &mut Tape, x: Var, rows: &Batch) -> Var {
-        let n = rows.rows.len();
+        let n = rows.len();
         let choices = t.cross_entropy(x, self.blocks.clone(), self.chosen(rows, |_| 0));
         let loss = t.sum(choices);
         let Some(sigma) = self.sigma else { return loss };
@@ -141,18 +141,27 @@ pub(crate) fn choose(logits: &[f32], weights: &mut Vec<f32>, rng: &mut Stream) -
     place.unwrap_or(last) as u16
 }
 
-/// Some rows of a compact table.
+/// Rows that a network sees at once.
 pub(crate) struct Batch<'a> {
-    pub compact: &'a Compact,
-    pub rows: &'a [u32],
+    compact: &'a Compact,
+    rows: Range<usize>,
 }
 
-impl Batch<'_> {
-    /// The part of the batch that shard `s` learns from.
-    pub fn shard(&self, s: usize) -> Batch<'_> {
-        let size = self.rows.len().div_ceil(crate::nn::SHARDS).max(1);
-        let rows = self.rows.chunks(size).nth(s).unwrap_or(&[]);
-        Batch { compact: self.compact, rows }
+impl<'a> Batch<'a> {
+    /// All of them.
+    pub fn all(compact: &'a Compact) -> Self {
+        Self { compact, rows: 0..compact.rows }
+    }
+
+    /// The part that shard `s` learns from.
+    pub fn shard(compact: &'a Compact, s: usize) -> Self {
+        let size = compact.rows.div_ceil(crate::nn::SHARDS).max(1);
+        Self { compact, rows: (s * size).min(compact.rows)..((s + 1) * size).min(compact.rows) }
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.rows.len()
     }
 }
 

@@ -155,7 +155,7 @@ fn spill(mut part: Part, job: &Job) -> Result<Part, Error> {
         job.check()?;
         if let Some(builder) = piece.builder {
             // Pieces are small, and there is no memory left to ask for.
-            let frame = encode(vec![vec![builder]], &Job::unbounded())?.pop();
+            let frame = encode(vec![vec![builder.plain()]], &Job::unbounded())?.pop();
             spilled.frames.extend(frame.map(|frame| SpilledFrame::write(&frame, job)).transpose()?);
         }
         match piece.batches.first() {

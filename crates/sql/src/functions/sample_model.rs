@@ -187,6 +187,6 @@ impl Operation for Load {
         }
         let schema = Arc::clone(&self.saved.schema);
         let asked = Asked::new(synthesizer, &self.ask, job)?;
-        Ok(Arc::new(Sample { schema, asked, _memory: vec![memory] }))
+        Ok(Arc::new(Sample { schema, asked, _memory: Some(memory) }))
     }
 }

@@ -9,8 +9,9 @@ use datafusion::arrow::datatypes::SchemaRef;
 use lookalike_attacks::{ExposureParams, NULL_EXPOSURE, exposure};
 use lookalike_core::{
     Default, EncodeSpec, Error, Frame, FrameBuilder, Job, Options, ParamKind, ParamSpec, Reservation, Result,
+    SpilledRows, Units,
 };
-use lookalike_models::{Ask, Asked, Origin, PairColumns, Pairs, SynthesizeParams, Synthesizer};
+use lookalike_models::{Ask, Asked, Origin, PairColumns, Pairs, SynthesizeParams, Synthesizer, TrainingRows};
 
 use super::common::{IDENTIFIERS, PRIVACY_UNIT, SEED, distinct, require_column};
 use super::trainer::{self, ModelTrainer};
@@ -143,7 +144,6 @@ pub(super) struct Trained {
     pub synthesizer: Synthesizer,
     /// What makes pairs of its rows, where the input was pairs.
     pub pairs: Option<Pairs>,
-    pub memory: Vec<Reservation>,
 }
 
 impl Training {
@@ -175,30 +175,41 @@ impl Training {
 
     /// What is needed of the input.
     pub fn wants(&self) -> Vec<Want> {
-        vec![Want { encode: Some(self.spec.clone()), ..Want::default() }]
+        // Planted rows and pairs are put among and out of rows in memory.
+        let spill = self.pairs.is_none() && self.max_exposure.is_none();
+        vec![Want { encode: Some(self.spec.clone()), spill, ..Want::default() }]
     }
 
     /// Trains and saves.
-    pub fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Trained> {
+    pub fn run(&self, mut inputs: Vec<Gathered>, job: &Job) -> Result<Trained> {
+        if let Some(spilled) = inputs.iter_mut().find_map(|input| input.spilled.take()) {
+            let rows = SpilledRows::new(spilled.frames)?;
+            self.require_persons(rows.lengths().sum(), rows.units(&self.spec)?.as_ref())?;
+            let rows = TrainingRows::Spilled(rows, self.spec.clone());
+            return Ok(Trained { synthesizer: self.fit(rows, None, job)?, pairs: None });
+        }
         let input = encode_together(inputs, job)?.pop().ok_or_else(|| Error::internal("no input"))?;
-        self.require_persons(&input.frame)?;
+        self.require_persons(input.frame.rows(), input.frame.units())?;
         let Some(names) = &self.pairs else {
-            return Ok(Trained { synthesizer: self.fit(input.frame, None, job)?, pairs: None, memory: input.memory });
+            self.test_exposure(&input.frame, job)?;
+            let rows = TrainingRows::Frame(input.frame, input.memory);
+            return Ok(Trained { synthesizer: self.fit(rows, None, job)?, pairs: None });
         };
-        let (pairs, frame, _table) = Pairs::pivot(input.frame, names, self.params.min_category_count, job)?;
+        let (pairs, frame, table) = Pairs::pivot(input.frame, names, self.params.min_category_count, job)?;
         drop(input.memory);
-        let synthesizer = self.fit(frame, Some(&pairs), job)?;
-        Ok(Trained { synthesizer, pairs: Some(pairs), memory: vec![] })
+        self.test_exposure(&frame, job)?;
+        let synthesizer = self.fit(TrainingRows::Frame(frame, vec![table]), Some(&pairs), job)?;
+        Ok(Trained { synthesizer, pairs: Some(pairs) })
     }
 
     /// Fails with fewer persons than a category needs to be emitted: whatever is drawn then describes single persons.
-    fn require_persons(&self, frame: &Frame) -> Result<()> {
+    fn require_persons(&self, rows: usize, units: Option<&Units>) -> Result<()> {
         let min_category_count = self.params.min_category_count;
-        let (persons, what) = match frame.units() {
+        let (persons, what) = match units {
             Some(units) => (units.count as usize, "persons"),
-            None => (frame.rows(), "rows"),
+            None => (rows, "rows"),
         };
-        if frame.rows() > 0 && persons < min_category_count as usize {
+        if rows > 0 && persons < min_category_count as usize {
             return Err(Error::data(format!(
                 "too few {what} to hide one another: the input has {persons}, min_category_count is {min_category_count}; give \
                  more, or lower min_category_count"
@@ -208,9 +219,8 @@ impl Training {
     }
 
     /// Trains on encoded rows and saves.
-    fn fit(&self, frame: Frame, pairs: Option<&Pairs>, job: &Job) -> Result<Synthesizer> {
-        self.test_exposure(&frame, job)?;
-        let synthesizer = Synthesizer::fit(frame, self.params.clone(), &self.model_options, job)?;
+    fn fit(&self, rows: TrainingRows, pairs: Option<&Pairs>, job: &Job) -> Result<Synthesizer> {
+        let synthesizer = Synthesizer::fit(rows, self.params.clone(), &self.model_options, job)?;
         let report = synthesizer.report();
         job.count("persons_trained", report.units as usize);
         job.count("epochs", report.epochs as usize);
@@ -260,12 +270,12 @@ impl Operation for Fit {
     }
 
     fn run(&self, inputs: Vec<Gathered>, job: &Job) -> Result<Arc<dyn Output>> {
-        let Trained { synthesizer, pairs, memory } = self.training.run(inputs, job)?;
+        let Trained { synthesizer, pairs } = self.training.run(inputs, job)?;
         if let Some(pairs) = pairs {
             return pairs::output(Arc::clone(&self.schema), pairs, &synthesizer, job);
         }
         let asked = Asked::new(synthesizer, &self.ask, job)?;
-        Ok(Arc::new(Sample { schema: Arc::clone(&self.schema), asked, _memory: memory }))
+        Ok(Arc::new(Sample { schema: Arc::clone(&self.schema), asked, _memory: None }))
     }
 }
 
@@ -273,7 +283,8 @@ impl Operation for Fit {
 pub(super) struct Sample {
     pub schema: SchemaRef,
     pub asked: Asked,
-    pub _memory: Vec<Reservation>,
+    /// Held for what they are made from.
+    pub _memory: Option<Reservation>,
 }
 
 impl Output for Sample {

@@ -4,7 +4,7 @@ use arrow::array::{
     ArrayRef, Date32Array, Decimal128Array, Int32Array, RecordBatch, StringArray, TimestampSecondArray,
 };
 use arrow::datatypes::{Field, Schema};
-use lookalike_core::{EncodeSpec, Error, FrameBuilder, Options, Streams, below, encode};
+use lookalike_core::{EncodeSpec, Error, Frame, FrameBuilder, Options, Streams, below, encode};
 
 use super::*;
 use crate::codec::{Reader, Writer};
@@ -23,7 +23,9 @@ fn frame(columns: Vec<(&str, ArrayRef)>) -> Frame {
 
 fn take_out(frame: &Frame, rules: &[&str], min_persons: u32) -> Result<(Frame, Structure)> {
     let rules: Vec<String> = rules.iter().map(|r| r.to_string()).collect();
-    Structure::fit(frame.clone(), &rules, true, min_persons, &Job::unbounded())
+    let (job, keeper) = (Job::unbounded(), Keeper::in_memory());
+    let (store, structure) = Structure::fit(frame.clone().into(), (&rules, true), min_persons, &keeper, &job)?;
+    Ok((store.first(frame.rows())?, structure))
 }
 
 fn message(result: Result<(Frame, Structure)>) -> String {
