@@ -169,7 +169,7 @@ fn to_f16(value: f64) -> F16 {
 }
 
 /// Labels of a categorical column in ascending order; the code is the index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CategoryDomain {
     /// Distinct labels, sorted.
     pub labels: Vec<String>,

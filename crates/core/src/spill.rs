@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rayon::prelude::*;
+
 use crate::builder::{gcd, persons};
 use crate::{
     CategoryDomain, Column, Domain, EncodeSpec, Error, Frame, Job, Keeper, MISSING, NumberDomain, NumberKind, Result,
@@ -183,7 +185,7 @@ pub struct SpilledRows {
 
 impl SpilledRows {
     /// Of frames with the same columns; one that ends earlier lacks the others.
-    pub fn new(frames: Vec<SpilledFrame>) -> Result<Self> {
+    pub fn new(mut frames: Vec<SpilledFrame>) -> Result<Self> {
         let Some(first) = frames.first() else { return Err(Error::internal("no frame was written to disk")) };
         let mut columns = Vec::with_capacity(first.columns.len());
         let mut recodes: Vec<Vec<Recode>> = vec![vec![]; frames.len()];
@@ -196,6 +198,8 @@ impl SpilledRows {
             holders.zip(recode).for_each(|(frame, recode)| recodes[frame].push(recode));
             columns.push(Column { domain, ..column.without_values() });
         }
+        // The labels of each are known by those of all.
+        frames.iter_mut().flat_map(|f| &mut f.columns).for_each(StoredColumn::forget_labels);
         Ok(Self { frames, columns, recodes })
     }
 
@@ -277,11 +281,12 @@ fn merge(domains: &[&Domain]) -> Option<(Domain, Vec<Recode>)> {
                 .map(|d| if let Domain::Category(domain) = d { Some(domain.as_ref()) } else { None })
                 .collect();
             let all = all?;
-            let mut labels: Vec<String> = all.iter().flat_map(|d| d.labels.iter().cloned()).collect();
-            labels.sort_unstable();
+            let mut labels: Vec<&String> = all.iter().flat_map(|d| &d.labels).collect();
+            labels.par_sort_unstable();
             labels.dedup();
-            let code = |label: &String| labels.binary_search(label).map_or(MISSING, |code| code as u32);
+            let code = |label: &String| labels.binary_search(&label).map_or(MISSING, |code| code as u32);
             let recodes = all.iter().map(|d| Recode::Codes(d.labels.iter().map(code).collect())).collect();
+            let labels = labels.into_iter().cloned().collect();
             Some((Domain::Category(Arc::new(CategoryDomain { labels })), recodes))
         }
         Domain::Number(_) => {

@@ -116,6 +116,13 @@ impl StoredColumn {
         })
     }
 
+    /// Drops the labels of categories, where another column knows them.
+    pub(crate) fn forget_labels(&mut self) {
+        if let Domain::Category(domain) = &mut self.column.domain {
+            *domain = Arc::default();
+        }
+    }
+
     /// The column with its values, for good.
     pub fn into_column(self) -> Result<Column> {
         Ok(match self.place {

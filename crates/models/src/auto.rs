@@ -111,7 +111,7 @@ impl Model for Auto {
     ) -> Result<Option<(&'static dyn Model, Options)>> {
         let seconds = options.float("max_seconds").unwrap_or(10.0);
         let candidates = affordable(rows.len(), rows.columns().len(), seconds);
-        let chosen = best(&candidates, rows, filter_copies, seed, job)?;
+        let chosen = best(&candidates, MARGIN, rows, filter_copies, seed, job)?;
         job.count(chosen.counter, 1);
         Ok(Some(chosen.with_options()?))
     }
@@ -139,9 +139,11 @@ fn affordable(rows: usize, columns: usize, seconds: f64) -> Vec<&'static Candida
     CANDIDATES.iter().filter(|c| (c.seconds)(learned, columns as f64) <= seconds).collect()
 }
 
-/// The candidate with the best score; the first where rows are too few to tell.
+/// The candidate with the best score, the quicker one where the slower does not win by `margin` (see [`MARGIN`]); the first where rows
+/// are too few to tell.
 fn best(
     candidates: &[&'static Candidate],
+    margin: f64,
     rows: &Rows,
     filter_copies: bool,
     seed: u64,
@@ -158,7 +160,7 @@ fn best(
     let score = Score::new(&learned, &held, job)?;
     let count = (MADE.0 * held.rows()).max(MADE.1);
     let _memory = job.reserve(count * held.columns().len() * 16, "rows of a trial")?;
-    let margin = MARGIN / (held.unit_count() as f64).sqrt();
+    let margin = margin / (held.unit_count() as f64).sqrt();
     let (mut best, mut chosen) = (f64::NEG_INFINITY, first);
     for (i, &candidate) in candidates.iter().enumerate() {
         job.check()?;

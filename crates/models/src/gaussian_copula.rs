@@ -17,7 +17,7 @@ use crate::marginal::{Marginal, NO_PIECE};
 use crate::model::{Fitted, Model};
 use crate::rows::Rows;
 use classes::Classes;
-use dependence::{Seen, Source, correlations, repair};
+use dependence::{Scores, Seen, Source, correlations, repair};
 use fitted::{GroupPart, NumberPart, Part};
 use groups::{Group, contingency, join_groups};
 use latent::Step;
@@ -55,7 +55,7 @@ pub(crate) struct GaussianCopula;
 const MAX_SPLITS: usize = 48;
 const MAX_LATENTS: usize = 2048;
 /// Bins that stand for another column while splits are chosen: quantile bins of numbers, most frequent cells of groups.
-const NUMBER_BINS: u32 = 8;
+const NUMBER_BINS: u8 = 8;
 const CELL_BINS: usize = 64;
 
 pub(crate) const KNOTS: ParamSpec = ParamSpec {
@@ -88,9 +88,14 @@ impl Model for GaussianCopula {
         let knots = options.int("knots").unwrap_or(1024) as usize;
         let _memory = rows.encoding(job)?;
         job.count("rows_trained", rows.len());
-        let (numbers, groups) = columns(rows, knots, job)?;
+        let (numbers, mut groups) = columns(rows, knots, job)?;
         let classes: Vec<Classes> = groups.par_iter().map(Classes::of).collect();
-        let trees = trees(&numbers, &groups, &classes, rows, job)?;
+        // Every column as a few bins, the last for missing or infrequent.
+        let mut binned: Vec<(Vec<u8>, usize)> = numbers.par_iter().map(|(n, _)| bin_number(n)).collect();
+        binned.par_extend(groups.par_iter().map(bin_cells));
+        groups.iter_mut().for_each(Group::forget_rows);
+        let trees = trees(&classes, &binned, rows.unit_count(), job)?;
+        drop(binned);
 
         let mut sources: Vec<Source> = vec![];
         let mut steps: Vec<Step> = vec![];
@@ -99,12 +104,14 @@ impl Model for GaussianCopula {
         for (number, step) in numbers {
             let block = blocks.len();
             let latent = steps.len() as u32;
-            let scores = number.pieces.iter().map(|&p| step.scores.get(p as usize).copied().unwrap_or(f64::NAN));
-            sources.push(Source { block, seen: Seen::Scores(scores.collect()) });
+            let missing = (number.marginal.missing > 0).then(|| {
+                let code = number.pieces.iter().map(|&p| u16::from(p != NO_PIECE)).collect();
+                Seen::Cells { code, size: 2, splits: vec![[vec![0], vec![1]]] }
+            });
+            sources.push(Source { block, seen: Seen::Scores(Scores::new(number.pieces, &step.scores)) });
             steps.push(step);
-            if number.marginal.missing > 0 {
-                let code = number.pieces.iter().map(|&p| u32::from(p != NO_PIECE)).collect();
-                sources.push(Source { block, seen: Seen::Cells { code, size: 2, splits: vec![[vec![0], vec![1]]] } });
+            if let Some(seen) = missing {
+                sources.push(Source { block, seen });
                 steps.push(Step::new(&[number.marginal.missing, number.marginal.count.iter().sum()]));
             }
             blocks.push((latent as usize..steps.len()).collect());
@@ -174,18 +181,10 @@ fn columns(rows: &Rows, knots: usize, job: &Job) -> Result<(Numbers, Vec<Group>)
     Ok((numbers, groups))
 }
 
-/// The tree of every group's classes, chosen by its association with all other columns and groups.
-fn trees(
-    numbers: &[(Number, Step)],
-    groups: &[Group],
-    classes: &[Classes],
-    rows: &Rows,
-    job: &Job,
-) -> Result<Vec<Tree>> {
-    // Every other column as a few bins, the last for missing or infrequent.
-    let mut binned: Vec<(Vec<u32>, usize)> = numbers.par_iter().map(|(n, _)| bin_number(n)).collect();
-    binned.par_extend(groups.par_iter().map(bin_cells));
-    let limit = (MAX_LATENTS / groups.len().max(1)).clamp(1, MAX_SPLITS);
+/// The tree of every group's classes, chosen by its association with all other columns and groups, which are given in bins, those of
+/// the groups last.
+fn trees(classes: &[Classes], binned: &[(Vec<u8>, usize)], persons: usize, job: &Job) -> Result<Vec<Tree>> {
+    let limit = (MAX_LATENTS / classes.len().max(1)).clamp(1, MAX_SPLITS);
     let mut trees = vec![];
     for (g, classes) in classes.iter().enumerate() {
         job.check()?;
@@ -193,7 +192,7 @@ fn trees(
             trees.push(Tree { root: Child::Leaf(0), splits: vec![], leaves: vec![vec![0]] });
             continue;
         }
-        let own = numbers.len() + g;
+        let own = binned.len() - classes.len() + g;
         let tables: Vec<(Vec<u32>, usize)> = binned
             .par_iter()
             .enumerate()
@@ -201,35 +200,35 @@ fn trees(
             .map(|(_, (codes, bins))| (contingency(&classes.code, classes.len(), codes, *bins), *bins))
             .collect();
         let others: Vec<Profile> = tables.iter().map(|(counts, bins)| Profile { counts, bins: *bins }).collect();
-        trees.push(Profiles::new(&classes.count, &others, rows.unit_count()).tree(limit));
+        trees.push(Profiles::new(&classes.count, &others, persons).tree(limit));
     }
     Ok(trees)
 }
 
-fn bin_number(number: &Number) -> (Vec<u32>, usize) {
+fn bin_number(number: &Number) -> (Vec<u8>, usize) {
     let total = number.marginal.count.iter().sum::<u64>().max(1);
     let mut below = 0;
     // A piece goes where its middle lies.
-    let bin_of: Vec<u32> = number
+    let bin_of: Vec<u8> = number
         .marginal
         .count
         .iter()
         .map(|c| {
             below += c;
-            ((2 * below - c) * u64::from(NUMBER_BINS) / (2 * total)) as u32
+            ((2 * below - c) * u64::from(NUMBER_BINS) / (2 * total)) as u8
         })
         .collect();
     let code = number.pieces.iter().map(|&p| bin_of.get(p as usize).copied().unwrap_or(NUMBER_BINS)).collect();
-    (code, NUMBER_BINS as usize + 1)
+    (code, usize::from(NUMBER_BINS) + 1)
 }
 
-fn bin_cells(group: &Group) -> (Vec<u32>, usize) {
+fn bin_cells(group: &Group) -> (Vec<u8>, usize) {
     if group.len() <= CELL_BINS {
-        return (group.code.clone(), group.len());
+        return (group.code.iter().map(|&cell| cell as u8).collect(), group.len());
     }
     let mut order: Vec<usize> = (0..group.len()).collect();
     order.sort_by_key(|&c| std::cmp::Reverse(group.count[c]));
-    let mut bin_of = vec![CELL_BINS as u32 - 1; group.len()];
+    let mut bin_of = vec![CELL_BINS as u8 - 1; group.len()];
     order[..CELL_BINS - 1].iter().zip(0..).for_each(|(&cell, bin)| bin_of[cell] = bin);
     (group.code.iter().map(|&c| bin_of[c as usize]).collect(), CELL_BINS)
 }

@@ -106,10 +106,10 @@ impl Rows {
         job.reserve(self.in_work() + self.len() * 4, "fitting a model")
     }
 
-    /// A column that is read, and about as much again for ranks or codes made from it, each thread.
+    /// Each thread sorts a column's values with their rows and makes ranks or codes of them; from disk it has also to be read.
     fn in_work(&self) -> usize {
         let columns = self.columns().len().min(rayon::current_num_threads());
-        let copies = if self.is_on_disk() { 3 } else { 1 };
+        let copies = if self.is_on_disk() { 4 } else { 3 };
         self.store.widest() * columns * copies
     }
 }

@@ -44,6 +44,25 @@ fn takes_the_model_that_the_rows_are_like() {
 }
 
 #[test]
+fn a_slower_model_has_to_win_by_more_than_chance() {
+    // Two of one kind: what tells them apart is the rows that they happen to make.
+    static TWINS: [Candidate; 2] = [
+        Candidate { name: "gaussian_copula", counter: "quick", options: &[], seconds: |_, _| 0.0 },
+        Candidate { name: "gaussian_copula", counter: "slow", options: &[], seconds: |_, _| 1.0 },
+    ];
+    let frame = rules(3000);
+    let rows = Rows::new(frame.gather(&frame.canonical_order()), 5);
+    let taken = |margin: f64, seed| {
+        let twins: Vec<&'static Candidate> = TWINS.iter().collect();
+        best(&twins, margin, &rows, true, seed, &Job::unbounded()).unwrap().counter
+    };
+    let slow = |margin| (0..10).filter(|&seed| taken(margin, seed) == "slow").count();
+    // Without the margin each is as likely as the other: none of ten has a probability of 1/1024.
+    assert!(slow(0.0) > 0);
+    assert_eq!(slow(MARGIN), 0);
+}
+
+#[test]
 fn what_would_be_left_out_as_a_copy_does_not_count() {
     let copies =
         CopyFilter::new(&frame(vec![category(vec![0, 1], 3), category(vec![0, 2], 3)]).into(), None, &Job::unbounded());

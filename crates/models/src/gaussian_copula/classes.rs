@@ -13,7 +13,7 @@ pub(crate) struct Classes {
     /// Rows of each class.
     pub count: Vec<u64>,
     /// Class of each training row.
-    pub code: Vec<u32>,
+    pub code: Vec<u16>,
 }
 
 impl Classes {
@@ -29,7 +29,7 @@ impl Classes {
             others.sort_unstable();
             cells.push(others);
         }
-        let mut class_of = vec![0; group.len()];
+        let mut class_of = vec![0u16; group.len()];
         let classes = cells.iter().zip(0..);
         classes.for_each(|(cells, class)| cells.iter().for_each(|&c| class_of[c as usize] = class));
         let count = cells.iter().map(|cells| cells.iter().map(|&c| group.count[c as usize]).sum()).collect();
@@ -70,6 +70,6 @@ mod tests {
         assert_eq!(tree.leaves, [vec![0, 2, 3], vec![4, 1]]);
         assert_eq!([&tree.splits[0].left, &tree.splits[0].right], [&vec![0, 2, 3], &vec![4, 1]]);
         // Few cells stay as they are.
-        assert_eq!(Classes::of(&group).code, group.code);
+        assert_eq!(Classes::of(&group).code.iter().map(|&c| c.into()).collect::<Vec<u32>>(), group.code);
     }
 }

@@ -18,9 +18,27 @@ pub(crate) type Sides = [Vec<u32>; 2];
 /// What rows show of some latent variables of one column or group.
 pub(crate) enum Seen {
     /// A cell a row, and the splits of cells: one latent each, active in rows whose cell is on either side.
-    Cells { code: Vec<u32>, size: usize, splits: Vec<Sides> },
-    /// A normal score a row (NaN is missing): one latent.
-    Scores(Vec<f64>),
+    Cells { code: Vec<u16>, size: usize, splits: Vec<Sides> },
+    /// A normal score a row: one latent.
+    Scores(Scores),
+}
+
+/// Normal scores of rows, as the pieces they lie in and the scores of these.
+pub(crate) struct Scores {
+    pieces: Vec<u32>,
+    /// NaN at the end, for missing.
+    of: Vec<f64>,
+}
+
+impl Scores {
+    pub fn new(pieces: Vec<u32>, of: &[f64]) -> Self {
+        Self { pieces, of: of.iter().copied().chain([f64::NAN]).collect() }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = f64> + '_ {
+        let missing = self.of.len() - 1;
+        self.pieces.iter().map(move |&p| self.of[(p as usize).min(missing)])
+    }
 }
 
 impl Seen {
@@ -102,8 +120,8 @@ fn seen_pairs(a: &Seen, b: &Seen) -> Vec<Pair> {
         | (Seen::Cells { code, size, splits }, Seen::Scores(x)) => {
             // [rows, sum, sum of squares] of the score, by cell.
             let mut sums = vec![[0.0f64; 3]; *size];
-            for (&c, &x) in code.iter().zip(x).filter(|(_, x)| !x.is_nan()) {
-                let sum = &mut sums[c as usize];
+            for (&c, x) in code.iter().zip(x.iter()).filter(|(_, x)| !x.is_nan()) {
+                let sum = &mut sums[usize::from(c)];
                 sum[0] += 1.0;
                 sum[1] += x;
                 sum[2] += x * x;
@@ -146,9 +164,9 @@ fn seen_pairs(a: &Seen, b: &Seen) -> Vec<Pair> {
     }
 }
 
-fn score_pair(x: &[f64], y: &[f64]) -> Pair {
+fn score_pair(x: &Scores, y: &Scores) -> Pair {
     let (mut n, mut sx, mut sy, mut sxx, mut sxy, mut syy) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
-    for (&x, &y) in x.iter().zip(y).filter(|(x, y)| !x.is_nan() && !y.is_nan()) {
+    for (x, y) in x.iter().zip(y.iter()).filter(|(x, y)| !x.is_nan() && !y.is_nan()) {
         n += 1.0;
         sx += x;
         sy += y;
@@ -251,7 +269,8 @@ mod tests {
             serde_json::from_str(include_str!("../../../../tests/golden/models_correlation.json")).unwrap();
         let list =
             |name: &str| -> Vec<f64> { golden[name].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect() };
-        let pair = score_pair(&list("scores_x"), &list("scores_y"));
+        let scores = |name: &str| Scores::new((0..40).collect(), &list(name));
+        let pair = score_pair(&scores("scores_x"), &scores("scores_y"));
         assert!((pair.correlation - golden["normal_score_correlation"].as_f64().unwrap()).abs() < 1e-12);
         assert_eq!(pair.rows, 40.0);
     }

@@ -93,7 +93,7 @@ pub(crate) struct Group {
     pub count: Vec<u64>,
     /// Cell of each training row.
     pub code: Vec<u32>,
-    /// Level of each training row, by member.
+    /// Level of each training row, by member; none of a single one, whose levels are its cells.
     levels: Vec<Vec<u32>>,
 }
 
@@ -107,7 +107,7 @@ impl Group {
             members: vec![Member { column: column as u32, levels, open: vec![] }],
             cells,
             count,
-            levels: vec![code.clone()],
+            levels: vec![],
             code,
         }
     }
@@ -149,17 +149,16 @@ impl Group {
     /// Both groups as one; combinations of fewer than `min_persons` persons share one cell that leaves all columns open.
     fn join(self, other: Group, all: &Rows) -> Group {
         let width = other.len() as u32;
+        let levels = |group: &Group| match group.levels.as_slice() {
+            [] => vec![group.code.clone()],
+            levels => levels.to_vec(),
+        };
+        let levels = [levels(&self), levels(&other)].concat();
         let mut order: Vec<(u32, u32)> =
             self.code.iter().zip(&other.code).map(|(a, b)| a * width + b).zip(0..all.len() as u32).collect();
         order.par_sort_unstable();
         let members: Vec<Member> = self.members.into_iter().chain(other.members).collect();
-        let mut joint = Group {
-            cells: vec![],
-            count: vec![],
-            code: vec![0; all.len()],
-            levels: self.levels.into_iter().chain(other.levels).collect(),
-            members,
-        };
+        let mut joint = Group { cells: vec![], count: vec![], code: vec![0; all.len()], levels, members };
         let (left, right) = (self.cells.len() / self.count.len(), other.cells.len() / other.count.len());
         let mut open_rows: Vec<u32> = vec![];
         for rows in order.chunk_by(|a, b| a.0 == b.0) {
@@ -184,12 +183,17 @@ impl Group {
         joint
     }
 
+    /// Drops what is known of single training rows.
+    pub fn forget_rows(&mut self) {
+        (self.code, self.levels) = (vec![], vec![]);
+    }
+
     /// Counts, for every member, the levels of the rows whose cell leaves it open.
     fn count_open(&mut self) {
         let width = self.members.len();
         for (m, member) in self.members.iter_mut().enumerate() {
             let mut open = vec![0; member.levels.len()];
-            let rows = self.code.iter().zip(&self.levels[m]);
+            let rows = self.code.iter().zip(self.levels.get(m).unwrap_or(&self.code));
             rows.filter(|(cell, _)| self.cells[**cell as usize * width + m] == OPEN)
                 .for_each(|(_, &level)| open[level as usize] += 1);
             member.open = if open.iter().any(|&c| c > 0) { open } else { vec![] };
@@ -198,9 +202,13 @@ impl Group {
 }
 
 /// Contingency table of two codings of the same rows, row-major.
-pub(crate) fn contingency(a: &[u32], a_size: usize, b: &[u32], b_size: usize) -> Vec<u32> {
+pub(crate) fn contingency<A, B>(a: &[A], a_size: usize, b: &[B], b_size: usize) -> Vec<u32>
+where
+    A: Copy + Into<u32>,
+    B: Copy + Into<u32>,
+{
     let mut table = vec![0u32; a_size * b_size];
-    a.iter().zip(b).for_each(|(&a, &b)| table[a as usize * b_size + b as usize] += 1);
+    a.iter().zip(b).for_each(|(&a, &b)| table[a.into() as usize * b_size + b.into() as usize] += 1);
     table
 }
 

@@ -93,16 +93,29 @@ pub(super) unsafe fn multiply<T: Real>(
     static LOWER: OnceLock<Option<Level>> = OnceLock::new();
     // What is wrong with the pin has been said where a model begins to learn or was loaded.
     let lower = *LOWER.get_or_init(|| level().ok().filter(|level| Level::available().last() != Some(level)));
-    match lower {
-        Some(level) if TypeId::of::<T>() == TypeId::of::<f32>() => {
-            let cast = |(p, cs, rs): Strided<*const T>| (p.cast::<f32>(), cs, rs);
-            // SAFETY: T is f32, and the caller vouches for the rest.
-            unsafe { multiply_at(level, sizes, (c.0.cast(), c.1, c.2), cast(a), cast(b), accumulate) }
+    let [m, n, k] = sizes;
+    for start in (0..k.max(1)).step_by(TERMS) {
+        let (sizes, accumulate) = ([m, n, TERMS.min(k - start)], accumulate || start > 0);
+        // SAFETY: terms below k are within what the caller vouches for.
+        let (a, b) = unsafe {
+            let start = start as isize;
+            ((a.0.offset(start * a.1), a.1, a.2), (b.0.offset(start * b.2), b.1, b.2))
+        };
+        match lower {
+            Some(level) if TypeId::of::<T>() == TypeId::of::<f32>() => {
+                let cast = |(p, cs, rs): Strided<*const T>| (p.cast::<f32>(), cs, rs);
+                // SAFETY: T is f32, and the caller vouches for the rest.
+                unsafe { multiply_at(level, sizes, (c.0.cast(), c.1, c.2), cast(a), cast(b), accumulate) }
+            }
+            // SAFETY: as the caller vouches.
+            _ => unsafe { widest_product(sizes, c, a, b, accumulate) },
         }
-        // SAFETY: as the caller vouches.
-        _ => unsafe { widest_product(sizes, c, a, b, accumulate) },
     }
 }
+
+/// Terms of a product that are summed up in one go. Of more, the crate sums up as many at a time as the processor's caches hold,
+/// and the order of the sum would be the machine's.
+const TERMS: usize = 512;
 
 /// The same by the crate's own choice of instructions.
 unsafe fn widest_product<T: Real>(
@@ -204,6 +217,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn long_sums_are_taken_in_parts_of_the_same_size_everywhere() {
+        let [m, n, k] = [9, 33, 2 * TERMS + 76];
+        let value = |i: usize| ((i * 7919 % 101) as f32 - 50.0) / 25.0;
+        let (a, b): (Vec<f32>, Vec<f32>) =
+            ((0..m * k).map(value).collect(), (0..k * n).map(|i| value(i + 3)).collect());
+        let product = |terms: std::ops::Range<usize>, c: &mut Vec<f32>, accumulate| {
+            let sizes = [m, n, terms.len()];
+            // SAFETY: row-major matrices of m x k, k x n and m x n elements.
+            unsafe {
+                let (a, b) = (a.as_ptr().add(terms.start), b.as_ptr().add(terms.start * n));
+                let (a, b) = ((a, 1, k as isize), (b, 1, n as isize));
+                multiply(sizes, (c.as_mut_ptr(), 1, n as isize), a, b, accumulate);
+            }
+        };
+        let (mut whole, mut parts) = (vec![0.0; m * n], vec![0.0; m * n]);
+        product(0..k, &mut whole, false);
+        for start in (0..k).step_by(TERMS) {
+            product(start..(start + TERMS).min(k), &mut parts, start > 0);
+        }
+        assert_eq!(whole, parts);
     }
 
     #[test]

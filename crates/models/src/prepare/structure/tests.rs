@@ -384,3 +384,35 @@ fn codes_go_into_groups_and_groups_into_chapters() {
     };
     assert_eq!((0..10_000).filter(|&r| label(0, r) / 5 != label(1, r)).count(), 0);
 }
+
+/// Rows beyond those that are looked at first: a code, two others that it determines, an amount and one that is never below.
+/// `broken` breaks the second code and the order in the last row.
+fn many(rows: usize, broken: bool) -> Frame {
+    let is_odd = |i: usize| broken && i == rows - 1;
+    let text = |f: &dyn Fn(usize) -> usize| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values((0..rows).map(|i| format!("v{}", f(i)))))
+    };
+    let number = |f: &dyn Fn(usize) -> i32| -> ArrayRef { Arc::new(Int32Array::from_iter_values((0..rows).map(f))) };
+    let columns = [
+        ("code", text(&|i| i * i % 60)),
+        ("coarse", text(&|i| i * i % 60 % 3)),
+        ("other", text(&|i| i * i % 60 % 5 + 7 * usize::from(is_odd(i)))),
+        ("low", number(&|i| (i * 7919 % 1000) as i32)),
+        ("high", number(&|i| (i * 7919 % 1000) as i32 + (i * 31 % 90) as i32 - 200 * i32::from(is_odd(i)))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut builder = FrameBuilder::new(batch.schema(), EncodeSpec::default()).unwrap();
+    builder.push(&batch).unwrap();
+    encode(vec![vec![builder]], &Job::unbounded()).unwrap().remove(0)
+}
+
+#[test]
+fn all_rows_count_where_the_first_ones_agree() {
+    let rows = super::super::determined::HEAD + 5000;
+    let found = |broken| take_out(&many(rows, broken), &[], 5).unwrap().1.describe();
+    let all = found(false);
+    assert_eq!(all.len(), 3, "{all:?}");
+    assert!(all.contains(&"'high' is never below 'low'".to_string()), "{all:?}");
+    let fewer = found(true);
+    assert_eq!(fewer, ["'code' determines 'coarse'"]);
+}

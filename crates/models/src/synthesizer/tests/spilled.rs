@@ -122,3 +122,31 @@ fn rows_on_disk_teach_what_those_in_memory_do() {
         }
     }
 }
+
+#[test]
+fn windows_on_disk_are_those_of_memory() {
+    let n = 150_000;
+    let rng = &mut Streams::new(4, "windows").block(0);
+    let normals: Vec<f64> = (0..n).map(|_| standard_normal(rng)[0]).collect();
+    let kinds = StringArray::from_iter_values(normals.iter().map(|z| if *z > 1.0 { "high" } else { "low" }));
+    let batch = columns(vec![
+        ("amount", Arc::new(Float64Array::from(normals)), false),
+        ("kind", Arc::new(kinds), false),
+        ("day", Arc::new(Int32Array::from_iter_values((0..n).map(|i| i % 7))), false),
+    ]);
+    assert!(crate::nn::window(n as usize) < n as usize / 2 + 2);
+    for name in ["ctgan", "vae"] {
+        let model = crate::model(name).unwrap();
+        let small = [("epochs", 1), ("hidden", 4), ("batch_size", 5000)];
+        let small: Vec<_> = small.iter().map(|(k, v)| (k.to_string(), lookalike_core::Value::Int(*v))).collect();
+        let options = Options::check(model.params(), &small).unwrap();
+        let run = |host: Arc<Scarce>| {
+            let params = SynthesizeParams { model: name.into(), rows: Some(2000), ..Default::default() };
+            let rows = given(&batch, None, false);
+            generate(&Synthesizer::fit(rows, params, &options, &Job::new(host)).unwrap())
+        };
+        let scarce = Scarce::new(&["encoded training rows", "rows to learn from"]);
+        assert!(run(Scarce::new(&[])) == run(Arc::clone(&scarce)), "{name}");
+        assert!(scarce.spilled.load(Ordering::SeqCst) > n as usize * 20);
+    }
+}
