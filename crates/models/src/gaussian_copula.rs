@@ -185,6 +185,7 @@ fn columns(rows: &Rows, knots: usize, job: &Job) -> Result<(Numbers, Vec<Group>)
 /// the groups last.
 fn trees(classes: &[Classes], binned: &[(Vec<u8>, usize)], persons: usize, job: &Job) -> Result<Vec<Tree>> {
     let limit = (MAX_LATENTS / classes.len().max(1)).clamp(1, MAX_SPLITS);
+    let first = binned.len() - classes.len();
     let mut trees = vec![];
     for (g, classes) in classes.iter().enumerate() {
         job.check()?;
@@ -192,7 +193,7 @@ fn trees(classes: &[Classes], binned: &[(Vec<u8>, usize)], persons: usize, job: 
             trees.push(Tree { root: Child::Leaf(0), splits: vec![], leaves: vec![vec![0]] });
             continue;
         }
-        let own = binned.len() - classes.len() + g;
+        let own = first + g;
         let tables: Vec<(Vec<u32>, usize)> = binned
             .par_iter()
             .enumerate()
