@@ -158,3 +158,28 @@ async fn k_anonymize_finds_the_same_classes_on_disk() {
     assert!(spilled.starts_with(|c: char| c.is_ascii_digit() && c != '0'), "{spilled}");
     assert_gives_back(&ctx, "K_ANONYMIZE").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn synthesize_makes_the_same_rows_on_disk() {
+    // 200,000 visits of 24 columns of 8 bytes are 38 MB, most of what the limit allows.
+    let columns: Vec<String> = (1..21).map(|p| format!("(height * {p} + {p} * {p}) % 1009 AS c{p}")).collect();
+    let visits = format!("(SELECT *, height % 60013 AS person, {} FROM {})", columns.join(", "), people(200_000, 4));
+    let unlimited = SessionContext::new();
+    lookalike::register_all(&unlimited).expect("the functions register");
+    let ctx = limited_to(56 << 20);
+    for model in ["model => 'vae', epochs => 1, batch_size => 5000, hidden => 8", "model => 'gaussian_copula'"] {
+        let call = format!(
+            "SELECT count(*), count(DISTINCT person), sum(c1), sum(c7), sum(c20), sum(round(weight * 100)), min(ward) \
+             FROM synthesize({visits}, {model}, privacy_unit => 'person', detect_structure => false, rows => 20000, seed => 5)"
+        );
+        let expected = cells(&run(&unlimited, &call).await.expect("memory is plenty"));
+        assert_eq!(expected[0][0], "20000");
+        assert_eq!(cells(&run(&ctx, &call).await.expect("the disk holds it")), expected, "{model}");
+        let analyzed = cells(&run(&ctx, &format!("EXPLAIN ANALYZE {call}")).await.expect("the disk holds it"));
+        let own = analyzed.concat().concat();
+        let own = own.split("LookalikeExec: synthesize").nth(1).expect("the operator is shown");
+        let spilled = own.split("spilled_bytes=").nth(1).expect("the figure is shown");
+        assert!(spilled.starts_with(|c: char| c.is_ascii_digit() && c != '0'), "{spilled}");
+        assert_gives_back(&ctx, "SYNTHESIZE").await;
+    }
+}

@@ -31,6 +31,8 @@ pub struct EncodeSpec {
     pub identifiers: Vec<String>,
     /// Column that names the person a row belongs to.
     pub unit: Option<String>,
+    /// The argument that named this column, for errors; `privacy_unit` unless given.
+    pub unit_argument: Option<&'static str>,
     /// Whether unique strings and keys are recognised as identifiers.
     pub detect_identifiers: bool,
 }
@@ -44,6 +46,13 @@ pub struct FrameBuilder {
     unit: Option<(FieldRef, usize, Raw)>,
     spec: EncodeSpec,
     rows: usize,
+}
+
+impl EncodeSpec {
+    /// The argument that names persons, and their column, for errors.
+    pub(crate) fn unit_names(&self) -> [&str; 2] {
+        [self.unit_argument.unwrap_or("privacy_unit"), self.unit.as_deref().unwrap_or_default()]
+    }
 }
 
 impl FrameBuilder {
@@ -169,9 +178,8 @@ pub fn encode(relations: Vec<Vec<FrameBuilder>>, job: &Job) -> Result<Vec<Frame>
     let mut units: Vec<Option<Units>> = Vec::with_capacity(relations.len());
     for builders in &mut relations {
         let parts: Vec<(FieldRef, usize, Raw)> = builders.iter_mut().filter_map(|b| b.unit.take()).collect();
-        let name = parts.first().map(|(field, ..)| field.name().clone());
-        let raws = parts.into_iter().map(|(.., raw)| raw).collect();
-        units.push(name.map(|name| encode_units(&name, raws)).transpose()?);
+        let raws: Vec<Raw> = parts.into_iter().map(|(.., raw)| raw).collect();
+        units.push((!raws.is_empty()).then(|| encode_units(spec.unit_names(), raws)).transpose()?);
     }
     Ok(frames
         .into_iter()
@@ -393,7 +401,7 @@ fn relative(values: Vec<i64>, missing: &[u32], domain: &NumberDomain) -> Vec<f64
     encoded
 }
 
-fn encode_units(name: &str, parts: Vec<Raw>) -> Result<Units> {
+fn encode_units(unit: [&str; 2], parts: Vec<Raw>) -> Result<Units> {
     if parts.iter().any(|p| matches!(p, Raw::Text { .. })) {
         let labels: Vec<String> = parts
             .iter()
@@ -406,14 +414,14 @@ fn encode_units(name: &str, parts: Vec<Raw>) -> Result<Units> {
             .map(String::from)
             .collect();
         let codes = concat(parts.into_iter().map(|raw| recode(raw, &labels)));
-        return labelled_persons(name, codes);
+        return labelled_persons(unit, codes);
     }
     if parts.iter().any(|p| matches!(p, Raw::Float(_))) {
-        return Err(no_person(name));
+        return Err(no_person(unit));
     }
     let (values, nulls) = concat_integers(parts);
     if !nulls.is_empty() {
-        return Err(person_missing(name, nulls.len()));
+        return Err(person_missing(unit, nulls.len()));
     }
     Ok(numbered_persons(&values))
 }

@@ -213,7 +213,7 @@ impl SpilledRows {
     /// # Errors
     /// Those of [`crate::encode`].
     pub fn units(&self, spec: &EncodeSpec) -> Result<Option<Units>> {
-        spec.unit.as_ref().map(|_| persons(&self.whole(self.columns.len() - 1)?)).transpose()
+        spec.unit.as_ref().map(|_| persons(&self.whole(self.columns.len() - 1)?, spec.unit_names())).transpose()
     }
 
     /// Rows of each frame.

@@ -130,22 +130,21 @@ pub(crate) fn identify(column: &Column, known: bool, detect: bool) -> Result<Opt
 ///
 /// # Errors
 /// A row without a person (data); a column of numbers that are no integers (argument).
-pub(crate) fn persons(column: &Column) -> Result<Units> {
-    let name = column.name();
+pub(crate) fn persons(column: &Column, unit: [&str; 2]) -> Result<Units> {
     match (&column.domain, &column.values) {
-        (Domain::Category(_), Values::Code(codes)) => labelled_persons(name, codes.clone()),
-        _ => Err(no_person(name)),
+        (Domain::Category(_), Values::Code(codes)) => labelled_persons(unit, codes.clone()),
+        _ => Err(no_person(unit)),
     }
 }
 
 /// Persons by the codes of their sorted labels.
-pub(super) fn labelled_persons(name: &str, codes: Vec<u32>) -> Result<Units> {
+pub(super) fn labelled_persons(unit: [&str; 2], codes: Vec<u32>) -> Result<Units> {
     match codes.iter().filter(|c| **c == MISSING).count() {
         0 => {
             let count = codes.iter().max().map_or(0, |most| most + 1);
             Ok(Units { codes, count })
         }
-        missing => Err(person_missing(name, missing)),
+        missing => Err(person_missing(unit, missing)),
     }
 }
 
@@ -159,16 +158,16 @@ pub(super) fn numbered_persons(values: &[i64]) -> Units {
 }
 
 /// The error for rows without a person.
-pub(super) fn person_missing(name: &str, rows: usize) -> Error {
+pub(super) fn person_missing([argument, name]: [&str; 2], rows: usize) -> Error {
     Error::data(format!(
-        "privacy_unit: column '{name}' is NULL in {rows} rows; every row needs its person: filter them out with \
-         WHERE {name} IS NOT NULL"
+        "{argument}: column '{name}' is NULL in {rows} rows; every row needs its person: filter them out with WHERE {name} IS NOT \
+         NULL"
     ))
 }
 
 /// The error for a column of numbers that name no one.
-pub(super) fn no_person(name: &str) -> Error {
+pub(super) fn no_person([argument, name]: [&str; 2]) -> Error {
     Error::argument(format!(
-        "privacy_unit: column '{name}' holds floating-point or very wide numbers: cast it to a string"
+        "{argument}: column '{name}' holds floating-point or very wide numbers: cast it to a string"
     ))
 }

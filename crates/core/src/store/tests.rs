@@ -58,6 +58,7 @@ fn spec(unit: Option<&str>, identifiers: &[&str], batch: &RecordBatch) -> Encode
         identifiers: identifiers.iter().map(|name| name.to_string()).collect(),
         unit: unit.map(str::to_string),
         detect_identifiers: true,
+        ..EncodeSpec::default()
     }
 }
 

@@ -11,6 +11,7 @@ fn frame(columns: Vec<(&str, ArrayRef)>) -> Frame {
         identifiers: vec!["id".into()],
         unit: Some("id".into()),
         detect_identifiers: false,
+        ..EncodeSpec::default()
     };
     let mut builder = FrameBuilder::new(batch.schema(), spec).unwrap();
     builder.push(&batch).unwrap();

@@ -163,6 +163,7 @@ pub(crate) fn comparison(call: &Call, base: &str, without_unit: &[&str]) -> Resu
                 identifiers: vec![],
                 unit: unit.clone().filter(|_| has_unit),
                 detect_identifiers: given.is_empty(),
+                ..EncodeSpec::default()
             };
             // Types are checked here, while planning.
             FrameBuilder::new(other.clone(), spec.clone()).map_err(|e| e.within(format!("relation '{role}'")))?;

@@ -83,7 +83,8 @@ fn plan(call: &Call) -> Result<Plan> {
     let fields = (0..=height).map(|level| Field::new(format!("level_{level}"), DataType::Utf8, false));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let columns = Some(vec![column.to_string()]);
-    let spec = EncodeSpec { columns, identifiers: vec![], unit: None, detect_identifiers: false };
+    let spec =
+        EncodeSpec { columns, identifiers: vec![], unit: None, detect_identifiers: false, ..EncodeSpec::default() };
     FrameBuilder::new(Arc::clone(input), spec.clone())?;
     Ok(Plan { schema, spec, rule })
 }

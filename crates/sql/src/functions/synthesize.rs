@@ -123,7 +123,7 @@ fn spec(call: &Call) -> Result<EncodeSpec> {
         }
     }
     let columns = Some(input.fields().iter().map(|f| f.name().clone()).collect());
-    Ok(EncodeSpec { columns, identifiers, unit, detect_identifiers: true })
+    Ok(EncodeSpec { columns, identifiers, unit, detect_identifiers: true, ..EncodeSpec::default() })
 }
 
 /// How a model is trained, and where it is saved.

@@ -61,6 +61,7 @@ fn spec(batch: &RecordBatch, unit: Option<&str>) -> EncodeSpec {
         identifiers: unit.iter().map(|u| u.to_string()).collect(),
         unit: unit.map(String::from),
         detect_identifiers: true,
+        ..EncodeSpec::default()
     }
 }
 

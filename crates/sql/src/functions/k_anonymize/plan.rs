@@ -166,7 +166,13 @@ impl Plan {
         {
             unchanged.push(at);
         }
-        let spec = EncodeSpec { columns: Some(columns), identifiers: vec![], unit, detect_identifiers: false };
+        let spec = EncodeSpec {
+            columns: Some(columns),
+            identifiers: vec![],
+            unit,
+            detect_identifiers: false,
+            ..EncodeSpec::default()
+        };
         FrameBuilder::new(Arc::clone(input), spec.clone())?;
         let sortable = |column: &usize| {
             let data_type = input.field(unchanged[*column]).data_type();

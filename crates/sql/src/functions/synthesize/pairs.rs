@@ -119,6 +119,7 @@ pub(super) fn spec(names: &PairColumns, input: &SchemaRef) -> EncodeSpec {
         columns: Some(input.fields().iter().map(|f| f.name().clone()).collect()),
         identifiers: vec![names.record.clone()],
         unit: Some(names.record.clone()),
+        unit_argument: Some(RECORD.name),
         detect_identifiers: false,
     }
 }
