@@ -149,18 +149,26 @@ impl<'a> Adversaries<'a> {
         Made { asked, real, logits, fake, sums, pass }
     }
 
-    /// What the critic loses on generated packs, some of `all`; the generator's weights learn nothing of it. Beside it a figure for the
+    /// What the critic loses on these packs of `all`; the generator's weights learn nothing of it. Beside it a figure for the
     /// history, a sum over the packs: the difference of scores, or the loss in the original game.
-    fn critic_loses(&self, t: &mut Tape, made: &Made, all: usize, rows: &Window, rng: &mut Stream) -> (Var, f64) {
-        let (critic, here) = (&self.critic, made.real.len() / self.settings.pac);
-        let mut order: Vec<usize> = (0..made.real.len()).collect();
+    fn critic_loses(
+        &self,
+        t: &mut Tape,
+        packs: Range<usize>,
+        all: usize,
+        rows: &Window,
+        rng: &mut Stream,
+    ) -> (Var, f64) {
+        let (critic, here) = (&self.critic, packs.len());
+        let mut made = self.make(t, packs, rows, rng);
         if rows.sampler.is_some() {
             // Real and generated records side by side are to have been asked for different things.
+            let mut order: Vec<usize> = (0..made.real.len()).collect();
             shuffle(&mut order, rng);
+            made.asked = order.iter().map(|&i| made.asked[i]).collect();
+            made.real = order.iter().map(|&i| made.real[i]).collect();
         }
-        let asked: Vec<Option<Place>> = order.iter().map(|&i| made.asked[i]).collect();
-        let real: Vec<u32> = order.iter().map(|&i| made.real[i]).collect();
-        let Packed { hot, scalars } = self.layout.pack(t, self.settings.pac, &rows.rows, &real, &asked);
+        let Packed { hot, scalars } = self.layout.pack(t, self.settings.pac, &rows.rows, &made.real, &made.asked);
         let real_sums = t.gather(hot, scalars, critic.first, Some(critic.bias), Activation::Identity);
         let on_real = critic.above(t, real_sums, self.dropout(rng));
 
@@ -193,13 +201,12 @@ impl<'a> Adversaries<'a> {
         (t.add(loss, penalty), told)
     }
 
-    /// What the generator loses on generated packs, some of `all`, but for constants; the critic's weights learn nothing of it.
-    fn generator_loses(&self, t: &mut Tape, made: &Made, all: usize) -> Var {
-        let (pac, layout) = (self.settings.pac, self.layout);
-        let Made { asked, logits, fake, pass, .. } = made;
-        let here = asked.len() / pac;
+    /// What the generator loses on these packs of `all`, but for constants; the critic's weights learn nothing of it.
+    fn generator_loses(&self, t: &mut Tape, packs: Range<usize>, all: usize, rows: &Window, rng: &mut Stream) -> Var {
+        let (pac, layout, here) = (self.settings.pac, self.layout, packs.len());
+        let Made { asked, logits, fake, pass, .. } = self.make(t, packs, rows, rng);
         // The gradient of the loss by the generated rows, of the slopes of their scores.
-        let slope = self.critic.slope(t, pass);
+        let slope = self.critic.slope(t, &pass);
         let slope = t.dense_transposed(slope, self.critic.first.part(0, pac * layout.width));
         let (original, share) = (matches!(self.settings.game, Game::Original), 1.0 / all as f32);
         let scores = t.value(pass.score).data.clone();
@@ -211,9 +218,9 @@ impl<'a> Adversaries<'a> {
         let slope = t.mul(slope, factor);
         let slope = t.detached(slope);
         let slope = t.reshape(slope, asked.len());
-        let along = t.mul(*fake, slope);
+        let along = t.mul(fake, slope);
         let loss = t.sum(along);
-        if layout.conditions.is_empty() {
+        if rows.sampler.is_none() {
             return loss;
         }
         let width = layout.conditions.len();
@@ -222,7 +229,7 @@ impl<'a> Adversaries<'a> {
             targets[place.condition] = place.choice;
         }
         let blocks = layout.conditions.iter().map(|c| c.block).collect();
-        let missed = t.cross_entropy(*logits, blocks, targets);
+        let missed = t.cross_entropy(logits, blocks, targets);
         let missed = t.sum(missed);
         let missed = t.affine(missed, f64::from(share) / pac as f64, 0.0);
         t.add(loss, missed)
@@ -252,28 +259,17 @@ const TEMPERATURE: f64 = 0.2;
 /// Rows that the moments of a trained generator are those of.
 const MOMENT_ROWS: usize = 4096;
 
-/// A step of both: each learns against the other as it was before the step, from the same generated records, which are made and
-/// scored once (simultaneous gradient descent; Mescheder, Nowozin & Geiger 2017, The Numerics of GANs).
 impl Learner for Adversaries<'_> {
     fn step(&mut self, rows: &[u32], step: u64) -> Result<f64> {
         let window = self.window_of(rows)?;
         let all = (rows.len() / self.settings.pac).max(1);
-        let is_turn = (step + 1).is_multiple_of(self.settings.critic_steps);
+        let packs = |s: usize| all * s / SHARDS..all * (s + 1) / SHARDS;
+        let stream = |s: usize| self.streams.block(2 * step * SHARDS as u64 + s as u64);
         let mut slope = std::mem::take(&mut self.gradient);
-        let weights = if is_turn { 0 } else { self.split }..self.params.len();
-        let (_, told) = gradient_within(&self.params, &self.workers, weights, &mut slope, |t, s| {
-            let packs = all * s / SHARDS..all * (s + 1) / SHARDS;
-            if packs.is_empty() {
-                return (t.constant(1, 1, |_| ()), 0.0);
-            }
-            let mut rng = self.streams.block(step * SHARDS as u64 + s as u64);
-            let made = self.make(t, packs, &window, &mut rng);
-            let (loss, told) = self.critic_loses(t, &made, all, &window, &mut rng);
-            if !is_turn {
-                return (loss, told);
-            }
-            let of_generator = self.generator_loses(t, &made, all);
-            (t.add(loss, of_generator), told)
+        let weights = self.split..self.params.len();
+        let (_, told) = gradient_within(&self.params, &self.workers, weights, &mut slope, |t, s| match packs(s) {
+            none if none.is_empty() => (t.constant(1, 1, |_| ()), 0.0),
+            packs => self.critic_loses(t, packs, all, &window, &mut stream(s)),
         });
         let critic = &mut self.params.values[self.split..];
         self.optimisers[1].step(critic, &slope[self.split..]);
@@ -281,7 +277,12 @@ impl Learner for Adversaries<'_> {
             let clip = clip as f32;
             critic.iter_mut().for_each(|w| *w = w.clamp(-clip, clip));
         }
-        if is_turn {
+        if (step + 1).is_multiple_of(self.settings.critic_steps) {
+            let stream = |s: usize| self.streams.block((2 * step + 1) * SHARDS as u64 + s as u64);
+            gradient_within(&self.params, &self.workers, 0..self.split, &mut slope, |t, s| match packs(s) {
+                none if none.is_empty() => (t.constant(1, 1, |_| ()), ()),
+                packs => (self.generator_loses(t, packs, all, &window, &mut stream(s)), ()),
+            });
             self.optimisers[0].step(&mut self.params.values[..self.split], &slope[..self.split]);
         }
         (self.gradient, self.window) = (slope, Some(window));
