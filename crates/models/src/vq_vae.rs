@@ -122,6 +122,7 @@ impl Model for VqVae {
             streams: Streams::new(seed, "vq_vae codes"),
         };
         fitted.history.extend(train(&mut coder, count, units, &share(0.75), seed, job)?);
+        let _codes = job.reserve(count * coder.network.book.slots * 4, "the codes of rows")?;
         let codes = coder.codes(count, job)?;
         fitted.network = coder.network;
         let mut learner = PriorTraining {
