@@ -28,6 +28,17 @@ SELECT 'real, training', round(avg(age), 1), round(avg(thalch), 1), round(avg(ol
 UNION ALL
 SELECT 'real, other half', round(avg(age), 1), round(avg(thalch), 1), round(avg(oldpeak), 2) FROM test WHERE diagnosis = 4;
 
+-- 4. What it gains: learners that tell the class from the others, trained on the rows with those added ('synthetic') and without
+--    ('train'), tested on the people of the other half. With seed 5 the F1 of boosted trees goes from .12 to .32, of the linear model
+--    from 0 to .31, the areas from .78 to .81 and from .84 to .86. Fourteen gravely ill people tell little: the intervals overlap, and
+--    with seeds 6 and 7 the F1 of the trees is .19 and 0. More real rows of the class would say more than any number of synthetic ones.
+CREATE VIEW told AS SELECT * EXCEPT (id, diagnosis), diagnosis = 4 AS is_grave FROM train;
+CREATE VIEW told_with AS SELECT * EXCEPT (id, diagnosis, is_synthetic), diagnosis = 4 AS is_grave FROM augmented;
+CREATE VIEW asked AS SELECT * EXCEPT (id, diagnosis), diagnosis = 4 AS is_grave FROM test;
+SELECT learner, metric, trained_on, round(value, 3) AS value, round(lower, 3) AS lower, round(upper, 3) AS upper
+FROM utility_report(told, asked, told_with, target => 'is_grave', seed => 1)
+WHERE metric IN ('f1', 'auc') ORDER BY learner, metric, trained_on;
+
 -- Or a whole synthetic table in which every class is equally frequent.
 CREATE TABLE even AS
 SELECT * FROM synthesize(train, rows => 1000, seed => 5, identifiers => ['id'],
