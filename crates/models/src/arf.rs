@@ -100,7 +100,8 @@ impl Model for Arf {
             max_rounds: options.int("max_rounds").unwrap_or(10) as u64,
         };
         let knots = options.int("knots").unwrap_or(1024) as usize;
-        let _encoded = rows.encoding(job)?;
+        // Symbols, bins and classes.
+        let _encoded = rows.encoding(6, 6, job)?;
         job.count("rows_trained", rows.len());
         let width = rows.columns().len();
         // Twice the rows with the bins of all columns, and each tree's rows of either kind.

@@ -83,7 +83,8 @@ impl Model for BayesNet {
 
     fn fit(&self, rows: &Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let int = |name: &str, default: usize| options.int(name).map_or(default, |v| v as usize);
-        let _encoded = rows.encoding(job)?;
+        // Tokens, of numbers bins as well.
+        let _encoded = rows.encoding(8, 4, job)?;
         job.count("rows_trained", rows.len());
         let tokens = Tokens::learn(rows, int("max_tokens", 64), job)?;
         let codes = tokens.encode_rows(rows, job)?;

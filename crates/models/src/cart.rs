@@ -111,7 +111,8 @@ impl Model for Cart {
         };
         let knots = options.int("knots").unwrap_or(1024) as usize;
         let kind = options.choice("order").unwrap_or_else(|| order::ORDERS[0].into());
-        let _memory = rows.encoding(job)?;
+        // Symbols, bins and classes.
+        let _memory = rows.encoding(6, 6, job)?;
         job.count("rows_trained", rows.len());
         let report = rows.report();
         let encoded = Encoded::all(rows, knots, job)?;

@@ -34,7 +34,7 @@ impl Model for Copy {
 
     fn fit(&self, rows: &Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         require_control(NAME, "repeats training rows", options)?;
-        let _memory = rows.encoding(job)?;
+        let _memory = rows.encoding(8, 4, job)?;
         job.count("rows_trained", rows.len());
         let report = rows.report();
         Ok(Box::new(Copies { report, stored: Stored::new(rows, job)? }))

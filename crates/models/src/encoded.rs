@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lookalike_core::{Error, Job, Reservation, Result, ScratchFile, ScratchReader, write_items};
+use lookalike_core::{Error, ErrorKind, Job, Reservation, Result, ScratchFile, ScratchReader, write_items};
 use rayon::prelude::*;
 
 /// Rows in memory, a track of scalars or choices each span, never one-hot.
@@ -116,9 +116,8 @@ const BLOCK: usize = 1 << 13;
 const BLOCKS: usize = 36;
 
 impl EncodedRows {
-    /// Encodes `rows` rows column by column, `encode` giving a column's tracks. They stay in memory where there is room or the
-    /// rows encoded are in memory themselves; otherwise (`may_spill`) they go to disk. `row_bytes` are those of a row of
-    /// all tracks.
+    /// Encodes `rows` rows column by column, `encode` giving a column's tracks; `row_bytes` are those of a row of all tracks. They stay
+    /// in memory where there is room; where there is none they go to disk if they `may_spill`, and the call fails if not.
     pub fn of(
         rows: usize,
         columns: usize,
@@ -133,7 +132,7 @@ impl EncodedRows {
             encode(c)
         };
         let memory = match in_memory {
-            Err(error) if !may_spill || error.kind() != lookalike_core::ErrorKind::Resources => return Err(error),
+            Err(error) if !may_spill || error.kind() != ErrorKind::Resources => return Err(error),
             Err(_) => job.reserve(BLOCKS * BLOCK.min(rows) * row_bytes, "blocks of encoded training rows")?,
             Ok(memory) => {
                 let tracks: Vec<Vec<Track>> = (0..columns).into_par_iter().map(encode).collect::<Result<_>>()?;

@@ -55,7 +55,7 @@ impl Model for Gaussian {
     }
 
     fn fit(&self, rows: &Rows, _options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
-        let _memory = rows.encoding(job)?;
+        let _memory = rows.encoding(8, 4, job)?;
         job.count("rows_trained", rows.len());
         let parts: Vec<Part> = rows.map(job, |_, column| Ok(Part::fit(column)))?;
         let size = parts.iter().map(Part::width).sum();

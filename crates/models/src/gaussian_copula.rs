@@ -86,7 +86,8 @@ impl Model for GaussianCopula {
 
     fn fit(&self, rows: &Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         let knots = options.int("knots").unwrap_or(1024) as usize;
-        let _memory = rows.encoding(job)?;
+        // Pieces and bins of numbers; cells, classes and bins of groups.
+        let _memory = rows.encoding(5, 7, job)?;
         job.count("rows_trained", rows.len());
         let (numbers, mut groups) = columns(rows, knots, job)?;
         let classes: Vec<Classes> = groups.par_iter().map(Classes::of).collect();

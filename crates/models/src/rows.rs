@@ -90,11 +90,12 @@ impl Rows {
             .collect()
     }
 
-    /// Memory for ranks, codes or bins of all rows and columns, and for the columns in work.
-    pub(crate) fn encoding(&self, job: &Job) -> Result<Reservation> {
+    /// Memory for what a model makes of all rows, of so many bytes each value of a number and of a category, and for the columns in
+    /// work.
+    pub(crate) fn encoding(&self, number: usize, category: usize, job: &Job) -> Result<Reservation> {
         let width = |c: &Column| match c.role() {
-            Role::Number => 8,
-            Role::Category => 4,
+            Role::Number => number,
+            Role::Category => category,
             Role::Identifier => 0,
         };
         let width: usize = self.columns().iter().map(width).sum();

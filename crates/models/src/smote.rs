@@ -48,7 +48,7 @@ impl Model for Smote {
 
     fn fit(&self, rows: &Rows, options: &Options, _seed: u64, job: &Job) -> Result<Box<dyn Fitted>> {
         require_control(NAME, "puts every row near a training row", options)?;
-        let _memory = rows.encoding(job)?;
+        let _memory = rows.encoding(8, 4, job)?;
         job.count("rows_trained", rows.len());
         let report = rows.report();
         let stored = Stored::new(rows, job)?;
