@@ -32,9 +32,9 @@ impl TrainingRows {
             TrainingRows::Spilled(rows, spec) => {
                 let count = rows.lengths().sum();
                 some(count)?;
-                let memory = job.reserve(on_disk(count), "the order of rows to learn from")?;
+                let memory = job.reserve(count * SORTING, ORDER)?;
                 let keeper = Keeper::on_disk(job)?;
-                return Ok(Sorted { rows: ColumnStore::sorted(rows, &spec, &keeper, job)?, keeper, memory });
+                return Sorted::on_disk(ColumnStore::sorted(rows, &spec, &keeper, job)?, keeper, memory);
             }
         };
         let count = frame.rows();
@@ -43,28 +43,37 @@ impl TrainingRows {
         let (keeper, memory) = match job.reserve(frame.memory() * 2 + count * 20, "rows to learn from") {
             Ok(memory) => (Keeper::in_memory(), memory),
             Err(error) if error.kind() == ErrorKind::Resources => {
-                (Keeper::on_disk(job)?, job.reserve(on_disk(count), "the order of rows to learn from")?)
+                (Keeper::on_disk(job)?, job.reserve(count * SORTING, ORDER)?)
             }
             Err(error) => return Err(error),
         };
         let order = frame.canonical_order();
         job.check()?;
-        let rows = match keeper.is_on_disk() {
-            false => frame.gather(&order).into(),
-            true => ColumnStore::gathered(frame, &order, &keeper)?,
-        };
-        Ok(Sorted { rows, keeper, memory })
+        if keeper.is_on_disk() {
+            return Sorted::on_disk(ColumnStore::gathered(frame, &order, &keeper)?, keeper, memory);
+        }
+        Ok(Sorted { rows: frame.gather(&order).into(), keeper, memory })
     }
 }
+
+impl Sorted {
+    /// What has been sorted is on disk; each thread will read a column, change it and write it.
+    fn on_disk(rows: ColumnStore, keeper: Keeper, mut memory: Reservation) -> Result<Self> {
+        let threads = rayon::current_num_threads().min(rows.headers().len());
+        memory.resize(rows.memory() + rows.rows() * CHANGING * threads, "columns of rows to learn from")?;
+        Ok(Self { rows, keeper, memory })
+    }
+}
+
+/// Bytes a row while rows on disk are put in order: hashes, places, persons, and a column.
+const SORTING: usize = 36;
+/// Bytes a value of a column that is read, changed and written.
+const CHANGING: usize = 28;
+const ORDER: &str = "the order of rows to learn from";
 
 fn some(rows: usize) -> Result<()> {
     match rows {
         0 => Err(Error::data("the input has no rows: there is nothing to learn from")),
         _ => Ok(()),
     }
-}
-
-/// Bytes of an order of so many rows, with what finds it, and of the columns in work.
-fn on_disk(rows: usize) -> usize {
-    rows * (24 + 24 * rayon::current_num_threads())
 }
