@@ -265,13 +265,11 @@ fn nearest_piece(marginal: &Marginal, value: f64) -> usize {
 /// Categories of a column put into tokens, rows of each category, rows without one.
 pub(crate) type Grouped = (Grouping, Vec<u64>, u64);
 
+/// By column, the distribution of a number, and the tokens of a category.
+pub(crate) type Distributions = (Vec<Option<Marginal>>, Vec<Option<Grouped>>);
+
 /// The distribution of every number, in pieces, and the categories of every other column in at most `max_tokens` tokens.
-pub(crate) fn distributions(
-    rows: &Rows,
-    knots: usize,
-    max_tokens: usize,
-    job: &Job,
-) -> Result<(Vec<Option<Marginal>>, Vec<Option<Grouped>>)> {
+pub(crate) fn distributions(rows: &Rows, knots: usize, max_tokens: usize, job: &Job) -> Result<Distributions> {
     let counts = category_counts(rows, job)?;
     let is_crowded = is_crowded(&counts, max_tokens);
     let _memory = job.reserve(if is_crowded { rows.len() * counts.len() } else { 0 }, "the profiles of categories")?;

@@ -170,8 +170,11 @@ fn a_mean_over_the_batch_is_what_the_discriminator_sees() {
     let judge = networks::Discriminator::new(&mut params, 3, 8, &mut rng);
     let scores = |second: f64| {
         let elements = [(0, 0, 1.0), (1, 1, second), (1, 2, 1.0)];
-        let put_all = |put: &mut dyn FnMut(usize, usize, f64)| elements.iter().for_each(|(r, p, v)| put(*r, *p, *v));
-        let x = Sparse::build(2, |put| Ok(put_all(put))).unwrap();
+        let put_all = |put: &mut dyn FnMut(usize, usize, f64)| {
+            elements.iter().for_each(|(r, p, v)| put(*r, *p, *v));
+            Ok(())
+        };
+        let x = Sparse::build(2, |put| put_all(put)).unwrap();
         let mut pool = Pool::new();
         let mut t = Tape::forward(&params, &mut pool);
         let dense = t.constant(2, 3, |out| x.add_to(out, 3));

@@ -104,8 +104,11 @@ fn sparse_rows() {
     let (w, b) = (params.normal(5, 3, 1.0, &mut rng), params.normal(1, 3, 1.0, &mut rng));
     // Rows 0 0 2 0 -1, 0 0 0 0 0 and 0.5 0 0 3 0.
     let elements = [(0, 2, 2.0), (0, 4, -1.0), (2, 0, 0.5), (2, 3, 3.0)];
-    let put_all = |put: &mut dyn FnMut(usize, usize, f64)| elements.iter().for_each(|(r, p, v)| put(*r, *p, *v));
-    let x = Sparse::build(3, |put| Ok(put_all(put))).unwrap();
+    let put_all = |put: &mut dyn FnMut(usize, usize, f64)| {
+        elements.iter().for_each(|(r, p, v)| put(*r, *p, *v));
+        Ok(())
+    };
+    let x = Sparse::build(3, |put| put_all(put)).unwrap();
     for act in [Activation::Identity, Activation::Tanh] {
         check(&params, |t| {
             let y = t.sparse(x.clone(), w, Some(b), act);
