@@ -7,11 +7,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lookalike_core::{Error, ErrorKind, Job, Reservation, Result, ScratchFile, ScratchReader, write_items};
 use rayon::prelude::*;
 
+use crate::nn::SHARDS;
+
 /// Rows in memory, a track of scalars or choices each span, never one-hot.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Compact {
     pub rows: usize,
     pub tracks: Vec<Track>,
+}
+
+impl Compact {
+    /// The rows that shard `s` of a step on all of them learns from.
+    pub fn shard(&self, s: usize) -> Range<usize> {
+        let size = self.rows.div_ceil(SHARDS);
+        (s * size).min(self.rows)..((s + 1) * size).min(self.rows)
+    }
 }
 
 /// One span of all rows.

@@ -136,11 +136,10 @@ impl Training {
 impl Learner for Training {
     fn step(&mut self, rows: &[u32], step: u64) -> Result<f64> {
         let mut sum = std::mem::take(&mut self.gradient);
-        let (batch, size) = (self.tokens.gather(rows)?, rows.len().div_ceil(SHARDS).max(1));
+        let batch = self.tokens.gather(rows)?;
         let (loss, _) = gradient(&self.flow.params, &self.workers, &mut sum, |t, s| {
             let mut rng = self.streams.block(step * SHARDS as u64 + s as u64);
-            let part = (s * size).min(batch.rows)..((s + 1) * size).min(batch.rows);
-            (self.loss(t, &batch, part, rows.len(), &mut rng), ())
+            (self.loss(t, &batch, batch.shard(s), rows.len(), &mut rng), ())
         });
         self.adam.step(&mut self.flow.params.values, &sum);
         self.gradient = sum;

@@ -84,14 +84,13 @@ impl<'a> Training<'a> {
 
 impl Learner for Training<'_> {
     fn step(&mut self, rows: &[u32], step: u64) -> Result<f64> {
-        let (all, share) = (rows.len(), 1.0 / rows.len() as f64);
-        let (compact, part) = (self.rows.tokens.gather(rows)?, all.div_ceil(SHARDS));
+        let (compact, share) = (self.rows.tokens.gather(rows)?, 1.0 / rows.len() as f64);
         // Taken out while the closure reads the rest.
         let mut slopes = std::mem::take(&mut self.gradient);
         let Self { network, rows: table, streams, .. } = &*self;
         let (dropout, any_order) = (self.dropout, self.any_order);
         let (loss, _) = gradient(&self.params, &self.workers, &mut slopes, |tape, shard| {
-            let rows = (shard * part).min(all)..((shard + 1) * part).min(all);
+            let rows = compact.shard(shard);
             if rows.is_empty() {
                 return (tape.constant(1, 1, |_| ()), ());
             }

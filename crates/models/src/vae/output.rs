@@ -155,8 +155,7 @@ impl<'a> Batch<'a> {
 
     /// The part that shard `s` learns from.
     pub fn shard(compact: &'a Compact, s: usize) -> Self {
-        let size = compact.rows.div_ceil(crate::nn::SHARDS).max(1);
-        Self { compact, rows: (s * size).min(compact.rows)..((s + 1) * size).min(compact.rows) }
+        Self { compact, rows: compact.shard(s) }
     }
 
     /// How many.
